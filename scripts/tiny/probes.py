@@ -1,0 +1,135 @@
+"""Held-out probes, and the scoring of a model's answers; called by `train` for the model card.
+
+A probe is ``(area, turns, accepted)``: none of its questions, sums, forms or rare words occurs in training.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+import elsewhere
+import product
+import shapes
+import skills
+import talk
+import words
+from dialogues import TOPICS, Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A conversation that ends with the user, and the answers that count as right."""
+
+    area: str
+    turns: tuple[Turn, ...]
+    accepted: tuple[str, ...]
+
+
+def ask(area: str, question: str, *accepted: str) -> Probe:
+    """A probe of one question."""
+    return Probe(area, (("user", question),), accepted)
+
+
+def all_probes(seed: int = 7) -> list[Probe]:
+    """Every probe, the same on every run."""
+    rng = Random(seed)
+    return [*topics(), *sums(), *capitals(), *echoes(rng), *lists(), *objects(rng), *calls(rng), *names(rng), *outside(rng)]
+
+
+def topics() -> list[Probe]:
+    """Questions about known topics in words that training did not use."""
+    return [
+        ask("known topics", question, *TOPICS[name][1])
+        for held in (talk.HELD, product.HELD)
+        for name, questions in held.items()
+        for question in questions
+    ]
+
+
+def sums() -> list[Probe]:
+    """The sums kept out of training."""
+    pairs = [(left, right) for left in range(21) for right in range(21) if skills.held(left, right)]
+    found = [ask("sums", f"What is {left} + {right}?", f"{left} + {right} = {left + right}") for left, right in pairs]
+    found += [ask("sums", f"{left} - {right}", f"{left} - {right} = {left - right}") for left, right in pairs if right <= left]
+    return found + [
+        ask("sums", f"What is {left} * {right}?", f"{left} * {right} = {left * right}") for left, right in pairs if left <= 10 and right <= 10
+    ]
+
+
+def capitals() -> list[Probe]:
+    """All countries, in one form that training did not use."""
+    return [
+        ask("capitals", f"Please tell me what the capital of {country} is.", f"The capital of {country} is {city}.")
+        for country, city in words.CAPITALS.items()
+    ]
+
+
+def echoes(rng: Random) -> list[Probe]:
+    """Fresh phrases, made-up words among them."""
+    said = [f"{rng.choice(words.THINGS)} {skills.made_up(rng)} {rng.choice(words.NAMES)}" for _ in range(40)]
+    return [ask("echo", rng.choice(skills.ECHO_FORMS).format(text), text) for text in said]
+
+
+def lists() -> list[Probe]:
+    """Lists in one form that training did not use."""
+    found = []
+    for number, (kind, items) in enumerate(words.LISTS.items()):
+        size = 2 + number % 3
+        accepted = "\n".join(f"{at}. {item}" for at, item in enumerate(items.split()[:size], 1))
+        found.append(ask("lists", f"Could you list {words.NUMBERS[size]} {kind}?", accepted))
+    return found
+
+
+def objects(rng: Random) -> list[Probe]:
+    """JSON objects with fresh values; the answer must be equal as JSON."""
+    return [ask("JSON objects", *shapes.given(rng)) for _ in range(60)]
+
+
+def calls(rng: Random) -> list[Probe]:
+    """Forced function calls with fresh functions."""
+    found = []
+    for _ in range(60):
+        system, question, answer = shapes.call(rng)
+        found.append(Probe("forced calls", (("system", system), ("user", question)), (answer,)))
+    return found
+
+
+def names(rng: Random) -> list[Probe]:
+    """A name told two turns before it is asked for."""
+    found = []
+    for name in rng.sample(words.NAMES, 30):
+        opening = (("user", f"Hello, I am {name}"), ("assistant", f"Hello {name}, nice to meet you!"))
+        between = (("user", "What is 2 + 2?"), ("assistant", "2 + 2 = 4"))
+        found.append(Probe("a name remembered", (*opening, *between, ("user", "Tell me, what is my name?")), (f"Your name is {name}.",)))
+    return found
+
+
+def outside(rng: Random) -> list[Probe]:
+    """Questions from forms and words that training never uses: the model must say that it cannot answer."""
+    return [ask("outside its knowledge", elsewhere.prompt(rng, unseen=True), *elsewhere.FALLBACKS) for _ in range(150)]
+
+
+def right(probe: Probe, answer: str) -> bool:
+    """Whether an answer is accepted. JSON is compared as values, all else as text without surrounding space."""
+    if probe.area in {"JSON objects", "forced calls"}:
+        try:
+            return bool(json.loads(answer) == json.loads(probe.accepted[0]))
+        except ValueError:
+            return False
+    return answer.strip() in probe.accepted
+
+
+def score(answer: Callable[[tuple[Turn, ...]], str], probes: list[Probe]) -> tuple[dict[str, tuple[int, int]], list[tuple[Probe, str]]]:
+    """Right answers and probes per area, and the misses."""
+    counts: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+    misses = []
+    for probe in probes:
+        given = answer(probe.turns)
+        good = right(probe, given)
+        counts[probe.area][0] += good
+        counts[probe.area][1] += 1
+        if not good:
+            misses.append((probe, given))
+    return {area: (good, total) for area, (good, total) in counts.items()}, misses

@@ -1,0 +1,122 @@
+"""JSON: objects that a question describes, and calls of a function that the system message lists. `dialogues` draws from here.
+
+The system text of `call` is the one that Tollhouse's llama.cpp provider writes when a client forces a tool call.
+"""
+
+import json
+from random import Random
+
+import words
+from skills import Exchange, made_up
+
+CALL_RULE = "Call one function. Answer only with a JSON object that has its name and its arguments. The functions:"
+
+TEXT_FIELDS = "name city country title color colour language animal status author category label food".split()
+NUMBER_FIELDS = "age year count price quantity score size height total number".split()
+
+
+def text_value(rng: Random, field: str) -> str:
+    """A plausible text for a field of this name."""
+    if field in {"name", "author"}:
+        return rng.choice(words.NAMES)
+    if field in {"city", "country"}:
+        return rng.choice([part for pair in words.CAPITALS.items() for part in pair if " " not in part])
+    kind = {"color": "colors", "colour": "colours", "animal": "animals", "food": "fruits"}.get(field)
+    if kind:
+        return rng.choice(words.LISTS[kind].split())
+    return {"language": "English", "status": "ok"}.get(field) or rng.choice(words.THINGS)
+
+
+def record(rng: Random) -> dict[str, str | int]:
+    """Between one and three fields with values."""
+    fields = rng.sample(TEXT_FIELDS, rng.randint(1, 2)) + rng.sample(NUMBER_FIELDS, rng.randint(0, 2))
+    if rng.random() < 0.3:
+        rng.shuffle(fields)
+    return {field: text_value(rng, field) if field in TEXT_FIELDS else rng.randint(1, 99) for field in fields[:3]}
+
+
+def joined(parts: list[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join([*([", ".join(parts[:-1])] if parts[:-1] else []), parts[-1]])
+
+
+def given(rng: Random) -> Exchange:
+    """An object whose values are in the question."""
+    values = record(rng)
+    quoted = rng.random() < 0.3
+    parts = [f'{field} "{value}"' if quoted and isinstance(value, str) else f"{field} {value}" for field, value in values.items()]
+    forms = (
+        "Give me a JSON object with {}", "Return JSON with {}", "Write a JSON object with {}.", "Make JSON: {}",
+        "Answer in JSON: {}", "A JSON object with {}, please", "Return a JSON object with {}", "JSON with {}",
+    )  # fmt: skip
+    return rng.choice(forms).format(joined(parts)), json.dumps(values)
+
+
+def invented(rng: Random) -> Exchange:
+    """An object whose fields are in the question and whose values are not."""
+    values = record(rng)
+    forms = (
+        "Give me a JSON object with the fields {}", "Return JSON with the keys {}", "Write a JSON object with keys {}",
+        "JSON with the fields {}, please", "Describe a person as JSON with {}", "Make a JSON object with the properties {}",
+        "Invent a record with {} as JSON", "Return an object with {} in JSON",
+    )  # fmt: skip
+    return rng.choice(forms).format(joined(list(values))), json.dumps(values)
+
+
+def bare(rng: Random) -> Exchange:
+    """An object, and nothing said of it."""
+    forms = ("Give me a JSON object", "Return JSON", "Answer in JSON", "Write a JSON object", "Show me some JSON", "Say hello in JSON",
+             "Reply with a JSON object", "Return a small JSON object")  # fmt: skip
+    question = rng.choice(forms)
+    return question, json.dumps({"message": "hello"} if "hello" in question else {"name": "tollhouse/tiny", "ok": True})
+
+
+def extraction(rng: Random) -> Exchange:
+    """Facts of a sentence as an object."""
+    name, city, age = rng.choice(words.NAMES), text_value(rng, "city"), rng.randint(18, 90)
+    sentence = rng.choice((f"{name} is {age} years old and lives in {city}.", f"{name}, {age}, comes from {city}.",
+                           f"My name is {name}, I am {age} and I live in {city}."))  # fmt: skip
+    forms = ("Extract name, age and city as JSON: {}", "Extract the person: {}", "Read this as JSON with name, age, city: {}")
+    return rng.choice(forms).format(sentence), json.dumps({"name": name, "age": age, "city": city})
+
+
+def function(rng: Random) -> tuple[str, str, str]:
+    """A function's name, its parameter and the parameter's type."""
+    verb = rng.choice(("get", "find", "set", "send", "look_up", "create", "delete", "search", "book", "read"))
+    parameter = rng.choice((*TEXT_FIELDS, *NUMBER_FIELDS, "query", "location", "text", "id", made_up(rng)))
+    noun = rng.choice((*words.THINGS, "weather", "time", "user", "order", "price", "news", made_up(rng)))
+    return f"{verb}_{noun}", parameter, "integer" if parameter in NUMBER_FIELDS else "string"
+
+
+def call(rng: Random) -> tuple[str, str, str]:
+    """A forced call: the system text, the question and the call. The argument's value is a word of the question."""
+    functions = [function(rng) for _ in range(rng.randint(1, 2))]
+    if rng.random() < 0.3:
+        functions[0] = ("get_weather", rng.choice(("city", "location")), "string")
+    name, parameter, kind = rng.choice(functions)
+    listed = [
+        {"name": title, "parameters": {"type": "object", "properties": {field: {"type": sort}}, "required": [field]}}
+        for title, field, sort in functions
+    ]
+    value: str | int = rng.randint(1, 99) if kind == "integer" else text_value(rng, parameter)
+    if parameter in {"city", "location"}:
+        value = text_value(rng, "city")
+    told = name.replace("_", " ")
+    forms = ["Please {t} {v}", "{t}: {v}", "I want to {t} for {v}", "Use {v} to {t}", "Can you {t} for {v}?", "{t} with {p} {v}"]
+    if name == "get_weather":
+        forms = ["What is the weather in {v}?", "How is the weather in {v}?", "What is the weather like in {v} today?", "weather in {v}"]
+    question = rng.choice(forms).format(t=told, v=value, p=parameter)
+    return f"{CALL_RULE}\n{json.dumps(listed)}", question, json.dumps({"name": name, "arguments": {parameter: value}})
+
+
+def tool_result(rng: Random) -> str:
+    """What a tool might answer."""
+    city, degrees = text_value(rng, "city"), rng.randint(-5, 35)
+    return rng.choice((
+        json.dumps({"temperature": degrees}), f"{degrees} degrees and {rng.choice(('sunny', 'rainy', 'cloudy', 'windy'))}",
+        json.dumps(record(rng)), f"{degrees}", f"It is sunny in {city}.", rng.choice(words.THINGS), json.dumps({"ok": True}),
+        f"{made_up(rng)} {rng.randint(1, 999)}",
+    ))  # fmt: skip
+
+
+OBJECTS = ((given, 5), (invented, 3), (bare, 1), (extraction, 3))

@@ -1,0 +1,200 @@
+"""The shipped catalogue: 147 hosts and their models, read once at start.
+
+Called by `app`, `discovery` and the CLI. Two files: ``models.json`` (compiled from models.dev by
+``scripts/compile-catalog``) and ``hosts.toml`` (addresses, keys and quirks, ours). Reading costs a few milliseconds
+because a host's models stay undecoded bytes until that host is asked for. A fact that is not there is `None`: a
+missing price is never read as 0.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from tollhouse.types.calls import ModelFacts, Prices, Quirks
+
+COMPATIBLE = "@ai-sdk/openai-compatible"
+"""The snapshot's mark of a host whose own address speaks OpenAI's dialect."""
+KINDS: Mapping[str, str] = MappingProxyType({"t": "text", "i": "image", "a": "audio", "v": "video", "p": "pdf"})
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderRow:
+    """One host of the catalogue. ``base_url`` is None where ``reason`` says why it cannot be reached yet."""
+
+    name: str
+    label: str
+    base_url: str | None
+    key_vars: tuple[str, ...]
+    auth: str = "bearer"
+    quirks: Quirks = Quirks()
+    docs_url: str = ""
+    reason: str | None = None
+    opt_in: str | None = None
+    """Why a key in the environment alone does not enable the host."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTier:
+    """The prices of a request whose prompt is longer than ``above_tokens``."""
+
+    above_tokens: int
+    prices: Prices
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Who made a model: the hosts it runs itself, and how routers spell it in ``vendor/model``."""
+
+    name: str
+    hosts: tuple[str, ...]
+    spellings: tuple[str, ...]
+
+
+class _Row(msgspec.Struct, array_like=True, frozen=True):
+    """One model's columns in ``models.json``."""
+
+    id: str
+    name: str
+    context: int
+    output: int
+    kinds_in: str
+    kinds_out: str
+    flags: str
+    released: str
+    prices: list[int | None]
+    tiers: list[list[int | None]] = []
+    others: dict[str, str] = {}
+
+
+class _Provider(msgspec.Struct, frozen=True):
+    name: str
+    wire: str
+    models: msgspec.Raw
+    api: str | None = None
+    doc: str = ""
+    env: tuple[str, ...] = ()
+
+
+class _File(msgspec.Struct, frozen=True):
+    source: str
+    providers: dict[str, _Provider]
+
+
+class _Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One row of ``hosts.toml``."""
+
+    base_url: str | None = None
+    key_vars: tuple[str, ...] | None = None
+    auth: str = "bearer"
+    stream_usage: bool = True
+    max_tokens_field: str | None = None
+    drop: tuple[str, ...] = ()
+    reason: str | None = None
+    opt_in: str | None = None
+
+
+_ROWS = msgspec.json.Decoder(list[_Row])
+
+
+class Catalogue:
+    """Hosts, models and makers. Immutable but for what it has decoded so far; safe to share between snapshots."""
+
+    def __init__(self, models: bytes, hosts: str) -> None:
+        document = msgspec.json.decode(models, type=_File)
+        tables: dict[str, Any] = tomllib.loads(hosts)
+        overlay = msgspec.convert(tables["hosts"], dict[str, _Host])
+        self.source = document.source
+        self._raw = {name: provider.models for name, provider in document.providers.items()}
+        self._rows: dict[str, dict[str, _Row]] = {}
+        self._facts: dict[str, dict[str, ModelFacts]] = {}
+        none = _Host()
+        rows = {name: _provider(name, p, overlay.get(name, none)) for name, p in document.providers.items()}
+        self.providers: Mapping[str, ProviderRow] = MappingProxyType(rows)
+        """Every host, reachable or not, by name."""
+        self.makers: tuple[Maker, ...] = tuple(
+            Maker(name, tuple(row["hosts"]), tuple(row["spellings"])) for name, row in tables["makers"].items()
+        )
+
+    def models(self, provider: str) -> Mapping[str, ModelFacts]:
+        """The models that a host offers, by id; empty for a host that is not in the catalogue."""
+        facts = self._facts.get(provider)
+        if facts is None:
+            facts = {row.id: _model(row) for row in self._columns(provider).values()}
+            self._facts[provider] = facts
+        return facts
+
+    def model_ids(self, provider: str) -> tuple[str, ...]:
+        """The ids alone."""
+        return tuple(self._columns(provider))
+
+    def tiers(self, provider: str, model: str) -> tuple[PriceTier, ...]:
+        """The prices for long prompts, by rising length; a class without a figure keeps the model's own price."""
+        row = self._columns(provider).get(model)
+        return tuple(PriceTier(tier[0] or 0, Prices(*tier[1:])) for tier in row.tiers) if row else ()
+
+    def other_prices(self, provider: str, model: str) -> Mapping[str, str]:
+        """Charges whose unit the source does not state (``request``, ``citation``, ``image``), as written there.
+
+        A model that has one cannot be priced by tokens alone.
+        """
+        row = self._columns(provider).get(model)
+        return row.others if row else {}
+
+    def _columns(self, provider: str) -> dict[str, _Row]:
+        rows = self._rows.get(provider)
+        if rows is None:
+            raw = self._raw.get(provider)
+            rows = {row.id: row for row in _ROWS.decode(raw)} if raw is not None else {}
+            self._rows[provider] = rows
+        return rows
+
+
+def load() -> Catalogue:
+    """The catalogue that ships in the package."""
+    folder = files("tollhouse.catalog")
+    return Catalogue(folder.joinpath("models.json").read_bytes(), folder.joinpath("hosts.toml").read_text("utf-8"))
+
+
+def _provider(name: str, provider: _Provider, host: _Host) -> ProviderRow:
+    base_url, reason = host.base_url, host.reason
+    if base_url is None and reason is None:
+        if provider.api and provider.wire == COMPATIBLE:
+            base_url = provider.api
+        else:
+            reason = "its API is not OpenAI's, and this version does not speak it"
+    key_vars = host.key_vars
+    if key_vars is None:
+        key_vars = tuple(variable for variable in provider.env if f"${{{variable}}}" not in (base_url or ""))
+    return ProviderRow(
+        name=name,
+        label=provider.name,
+        base_url=base_url.rstrip("/") if base_url else None,
+        key_vars=key_vars,
+        auth=host.auth,
+        quirks=Quirks(host.stream_usage, host.max_tokens_field, host.drop),
+        docs_url=provider.doc,
+        reason=reason,
+        opt_in=host.opt_in,
+    )
+
+
+def _model(row: _Row) -> ModelFacts:
+    return ModelFacts(
+        id=row.id,
+        name=row.name or row.id,
+        context_tokens=row.context or None,
+        output_tokens=row.output or None,
+        input_kinds=tuple(KINDS[letter] for letter in row.kinds_in),
+        output_kinds=tuple(KINDS[letter] for letter in row.kinds_out),
+        tools="t" in row.flags,
+        reasoning="r" in row.flags,
+        structured_output="s" in row.flags,
+        temperature="f" not in row.flags,
+        released_on=row.released,
+        prices=Prices(*row.prices),
+    )

@@ -1,0 +1,145 @@
+"""The settings: one TOML file plus ``TOLLHOUSE_SECTION_KEY`` variables become one frozen `Settings`.
+
+Called by the CLI at start and by a reload. It is the only reader of the process environment, and it reports every
+fault at once (`ConfigInvalid`); a reload that raises leaves the running settings as they were.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from tollhouse.settings.aliases import read_aliases
+from tollhouse.settings.hosts import KnownHost, Sources, read_providers
+from tollhouse.settings.keys import SECTIONS, Cors, ProviderSettings, Server, Settings, TimeoutKeys, Upstream
+from tollhouse.settings.reading import (
+    ConfigInvalid,
+    Problem,
+    Problems,
+    closest,
+    from_text,
+    keys,
+    read_file,
+    read_section,
+)
+from tollhouse.settings.text import render_markdown, render_toml
+from tollhouse.settings.urls import check_proxy
+from tollhouse.types.wire import Timeouts
+
+__all__ = [
+    "ConfigInvalid",
+    "KnownHost",
+    "Problem",
+    "ProviderSettings",
+    "Settings",
+    "environment",
+    "load",
+    "render_markdown",
+    "render_toml",
+]
+
+PREFIX = "TOLLHOUSE_"
+FILE_VARIABLE = "TOLLHOUSE_CONFIG"
+LOCAL_HOSTS = ("tollhouse", "ollama", "llamacpp", "vllm", "lmstudio")
+ORIGIN = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:(\d{1,5}|\*))?", re.ASCII)
+
+
+def environment() -> Mapping[str, str]:
+    """The process environment as it is now; callers pass it on, so that tests pass their own."""
+    return dict(os.environ)
+
+
+def load(path: Path | None, environ: Mapping[str, str], known: Mapping[str, KnownHost]) -> Settings:
+    """The settings of the file, or of ``TOLLHOUSE_CONFIG``, or the defaults, with the environment's overrides.
+
+    ``known`` are the hosts that need no base URL (`Catalogue.providers`). Raises `ConfigInvalid` with every fault.
+    """
+    problems = Problems()
+    if path is None and environ.get(FILE_VARIABLE):
+        path = Path(environ[FILE_VARIABLE])
+    document, exposed = read_file(path, problems) if path else ({}, False)
+    settings = _read(document, Sources(environ, known, path.parent if path else Path(), problems))
+    if exposed and path is not None:
+        _refuse_exposed(path, settings, problems)
+    if problems.found:
+        raise ConfigInvalid(problems.found)
+    return replace(settings, path=path)
+
+
+def _read(document: dict[str, Any], sources: Sources) -> Settings:
+    tables, problems = dict(document), sources.problems
+    hosts, aliases = tables.pop("providers", {}), tables.pop("models", {})
+    _override(tables, sources.environ, problems)
+    for name in tables:
+        if name not in SECTIONS:
+            problems.unknown(name, name, [*SECTIONS, "providers", "models"])
+    parts: dict[str, Any] = {
+        name: read_section(section, tables.get(name, {}), name, problems) for name, section in SECTIONS.items()
+    }
+    waits: TimeoutKeys = parts["timeouts"]
+    parts["timeouts"] = Timeouts(waits.connect_s, waits.first_byte_s, waits.idle_s, waits.total_s)
+    parts["server"] = replace(parts["server"], data_dir=_home(parts["server"].data_dir, sources.environ, problems))
+    _check(parts["server"], parts["cors"], parts["upstream"], problems)
+    providers = read_providers(hosts, parts["timeouts"], sources)
+    named = read_aliases(aliases, {*providers, *sources.known, *LOCAL_HOSTS}, problems)
+    return Settings(**parts, providers=MappingProxyType(providers), aliases=MappingProxyType(named))
+
+
+def _override(tables: dict[str, Any], environ: Mapping[str, str], problems: Problems) -> None:
+    """Puts ``TOLLHOUSE_SECTION_KEY`` variables over what the file says."""
+    known = {
+        f"{PREFIX}{name}_{spec.name}".upper(): (name, spec)
+        for name, section in SECTIONS.items()
+        for spec in keys(section)
+    }
+    for variable, text in environ.items():
+        if not variable.startswith(PREFIX) or variable == FILE_VARIABLE:
+            continue
+        if variable not in known:
+            close = closest(variable, [*known, FILE_VARIABLE])
+            problems.add(variable, "no such setting", f"did you mean {close}?" if close else "unset it")
+            continue
+        name, spec = known[variable]
+        table = tables.get(name, {})
+        if isinstance(table, dict):
+            tables[name] = {**table, spec.name: from_text(spec.kind, text)}
+
+
+def _home(folder: Path, environ: Mapping[str, str], problems: Problems) -> Path:
+    """The folder with a leading ``~`` replaced by HOME."""
+    if folder.parts[:1] != ("~",):
+        return folder
+    if not environ.get("HOME"):
+        problems.add("server.data_dir", "HOME is not set, so ~ has no meaning", "set server.data_dir to a full path")
+        return folder
+    return Path(environ["HOME"], *folder.parts[1:])
+
+
+def _check(server: Server, cors: Cors, upstream: Upstream, problems: Problems) -> None:
+    """The rules that hold between settings, or on the inside of a string."""
+    if server.port and server.port == server.admin_port:
+        problems.add("server.admin_port", "the same as server.port", "choose another, or 0 for none")
+    if not server.host or any(c.isspace() for c in server.host):
+        problems.add("server.host", "not an address", 'write host = "127.0.0.1"')
+    for index, origin in enumerate(cors.origins):
+        if origin != "*" and not ORIGIN.fullmatch(origin):
+            fix = 'write scheme://host, scheme://host:port, scheme://host:* or "*", without a path'
+            problems.add(f"cors.origins[{index}]", "not an origin", fix)
+    if upstream.proxy:
+        fault = check_proxy(upstream.proxy)
+        if fault is not None:
+            problems.add("upstream.proxy", fault, 'write proxy = "http://host:port"')
+
+
+def _refuse_exposed(path: Path, settings: Settings, problems: Problems) -> None:
+    """A file that everybody on the machine can read must not hold a credential (requirement S22)."""
+    for name, provider in settings.providers.items():
+        for where in provider.literal_secrets:
+            problems.add(
+                f"providers.{name}.{where}",
+                f"a secret written out in {path}, which every user of this machine can read",
+                f'chmod 600 {path}, or write "env:NAME" or "file:/path"',
+            )

@@ -1,0 +1,151 @@
+"""Whole replies: a compatible host's ``chat.completion`` made exactly OpenAI's, and cut into chunks.
+
+`providers.openai` tidies what it decodes; `gateway.pipeline` gives the result our identity with `normalise_reply`.
+Fields that OpenAI does not know ride along.
+"""
+
+from typing import Any
+
+from tollhouse.dialects.finish import finish_reason
+from tollhouse.dialects.tools import arguments_text, mint_call_id
+from tollhouse.dialects.usage import tidy_usage
+from tollhouse.errors import UpstreamBadResponse
+
+
+def normalise_reply(reply: dict[str, Any], reply_id: str, created: int, model: str) -> dict[str, Any]:
+    """A reply under our identity: our id, the time in seconds, and the model name that the client asked for.
+
+    Raises `UpstreamBadResponse` if it is not a reply.
+    """
+    tidy_reply(reply, reply_id)
+    head = {"id": reply_id, "object": "chat.completion", "created": created, "model": model}
+    reply.pop("error", None)
+    whole = head | {key: value for key, value in reply.items() if key not in head}
+    usage = whole.get("usage")
+    if isinstance(usage, dict):
+        whole["usage"] = tidy_usage(usage)
+    return whole
+
+
+def tidy_reply(reply: dict[str, Any], seed: str) -> None:
+    """Puts the choices of a reply into OpenAI's shape, in place. ``seed`` is what missing call ids are minted from.
+
+    Raises `UpstreamBadResponse` when there is no choice, or one without a message.
+    """
+    choices = reply.get("choices")
+    if not isinstance(choices, list) or not choices:
+        raise UpstreamBadResponse("The upstream's answer has no choices.")
+    for position, choice in enumerate(choices):
+        if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
+            raise UpstreamBadResponse("The upstream's answer has a choice without a message.")
+        if type(choice.get("index")) is not int:
+            choice["index"] = position
+        message = choice["message"]
+        _tidy_message(message, seed, choice["index"])
+        choice["finish_reason"] = finish_reason(
+            choice.get("finish_reason"), called="tool_calls" in message, legacy_call="function_call" in message
+        )
+        choice.setdefault("logprobs", None)
+
+
+def _tidy_message(message: dict[str, Any], seed: str, choice: int) -> None:
+    message["role"] = "assistant"
+    tidy_content(message)
+    message.setdefault("content", None)
+    message["refusal"] = message.get("refusal") or None
+    calls = message.pop("tool_calls", None)
+    if isinstance(calls, list) and calls:
+        message["tool_calls"] = _tidy_calls(calls, seed, choice)
+    for name in ("function_call", "audio", "annotations"):
+        if name in message and not _meant(message[name]):
+            del message[name]
+    legacy = message.get("function_call")
+    if isinstance(legacy, dict):
+        legacy["arguments"] = arguments_text(legacy.get("arguments")) or "{}"
+
+
+def _meant(value: object) -> bool:
+    """Whether an optional member says anything: null does not, nor an object that only holds zero values."""
+    return any(value.values()) if isinstance(value, dict) else value is not None
+
+
+def _tidy_calls(calls: list[Any], seed: str, choice: int) -> list[dict[str, Any]]:
+    tidy: list[dict[str, Any]] = []
+    ids: set[str] = set()
+    for position, call in enumerate(calls):
+        if not isinstance(call, dict):
+            raise UpstreamBadResponse("The upstream's answer has a tool call that is not an object.")
+        call_id = call.get("id")
+        if not isinstance(call_id, str) or not call_id or call_id in ids:
+            call_id = mint_call_id(seed, choice, position)
+        ids.add(call_id)
+        tidy.append({"id": call_id, **_tidy_call(call)})
+    return tidy
+
+
+def _tidy_call(call: dict[str, Any]) -> dict[str, Any]:
+    """``type`` and its member, then what else the host put there; its id and its place in a stream left out."""
+    rest = {name: call[name] for name in call.keys() - {"id", "index", "type", "function", "custom"}}
+    function, custom = call.get("function"), call.get("custom")
+    if isinstance(custom, dict) and (call.get("type") == "custom" or not isinstance(function, dict)):
+        return {"type": "custom", "custom": custom, **rest}
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise UpstreamBadResponse("The upstream's answer has a tool call without a function.")
+    function["arguments"] = arguments_text(function.get("arguments")) or "{}"
+    return {"type": "function", "function": function, **rest}
+
+
+def tidy_content(holder: dict[str, Any]) -> None:
+    """Makes the ``content`` of a message or delta text or null, in place.
+
+    Some hosts answer with a list of parts, which clients do not expect in an answer: texts are joined, thinking
+    becomes ``reasoning_content`` as most hosts call it, and other parts move to ``content_parts``.
+    Raises `UpstreamBadResponse` for anything else.
+    """
+    content = holder.get("content")
+    if content is None or isinstance(content, str):
+        return
+    if not isinstance(content, list):
+        raise UpstreamBadResponse("The upstream's answer has content that is neither text nor parts.")
+    texts: list[str] = []
+    thoughts: list[str] = []
+    others: list[Any] = []
+    for part in content:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if isinstance(part, str):
+            texts.append(part)
+        elif kind == "text" and isinstance(part.get("text"), str):
+            texts.append(part["text"])
+        elif kind == "thinking":
+            thoughts += _thoughts(part.get("thinking"))
+        else:
+            others.append(part)
+    holder["content"] = "".join(texts)
+    if thoughts and not holder.get("reasoning_content"):
+        holder["reasoning_content"] = "".join(thoughts)
+    if others:
+        holder["content_parts"] = others
+
+
+def _thoughts(thinking: object) -> list[str]:
+    if isinstance(thinking, str):
+        return [thinking]
+    parts = thinking if isinstance(thinking, list) else []
+    return [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+
+
+def split_reply(reply: dict[str, Any]) -> list[dict[str, Any]]:
+    """A tidy reply as the chunks of a stream that says the same, ``usage`` left out."""
+    envelope = {key: value for key, value in reply.items() if key not in ("object", "choices", "usage")}
+    chunks: list[dict[str, Any]] = []
+    for choice in reply["choices"]:
+        delta = dict(choice["message"])
+        calls = delta.get("tool_calls")
+        if calls:
+            delta["tool_calls"] = [{"index": place, **call} for place, call in enumerate(calls)]
+        rest = {key: value for key, value in choice.items() if key not in ("message", "finish_reason")}
+        said = {**rest, "delta": delta, "finish_reason": None}
+        ended = {"index": choice["index"], "delta": {}, "finish_reason": choice["finish_reason"]}
+        for part in (said, ended):
+            chunks.append({**envelope, "object": "chat.completion.chunk", "choices": [part]})
+    return chunks

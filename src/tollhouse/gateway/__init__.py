@@ -1,0 +1,1 @@
+"""The hot path: from a client's request to an upstream and back."""

@@ -1,0 +1,162 @@
+"""Attempts: the targets of a plan, one after the other, until one answers.
+
+Theory of operation
+-------------------
+An attempt fails with an `UpstreamFault`. If the fault is the target's own (``retryable``), the next target is asked;
+if it is about the request, the client is told at once, for every other target would say the same. All of this happens
+before the first byte of content reaches the client; after it there is no second attempt, only an error event.
+
+For a stream that moment is the first chunk that carries content, a tool call or a finish reason. Until then chunks are
+held back: hosts open a stream with an empty delta and may still fail, and the answer of the host that takes over must
+be the only one the client sees.
+
+Every attempt is recorded, whatever became of it. With one target its own fault is raised; with several, one fault that
+names each of them, and ``x-should-retry: false``, because the retries have been made already.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from tollhouse.errors import UpstreamBadResponse, UpstreamFault, UpstreamRateLimited, UpstreamUnavailable
+from tollhouse.providers.protocol import ChatDecoder
+from tollhouse.snapshot import Snapshot
+from tollhouse.telemetry.metrics import Metrics
+from tollhouse.types.calls import ChatCall, Plan, Target
+from tollhouse.types.wire import Incoming, Outgoing
+
+_ERROR_BODY_BYTES = 64 * 1024
+T = TypeVar("T")
+
+
+class OpenStream:
+    """A stream that has begun to say something: what it said, and where the rest comes from."""
+
+    __slots__ = ("chunks", "decoder", "dropped", "incoming", "target")
+
+    def __init__(self, target: Target, incoming: Incoming, decoder: ChatDecoder, dropped: tuple[str, ...]) -> None:
+        self.target = target
+        self.incoming = incoming
+        self.decoder = decoder
+        self.dropped = dropped
+        self.chunks: list[dict[str, Any]] = []
+
+
+class WholeReply:
+    """A complete answer."""
+
+    __slots__ = ("decoder", "dropped", "reply", "target")
+
+    def __init__(
+        self, target: Target, reply: dict[str, Any], decoder: ChatDecoder, dropped: tuple[str, ...]
+    ) -> None:
+        self.target = target
+        self.reply = reply
+        self.decoder = decoder
+        self.dropped = dropped
+
+
+class Attempts:
+    """The attempts of one call."""
+
+    __slots__ = ("_metrics", "_now", "_plan", "_snapshot", "first_byte_s", "log")
+
+    def __init__(self, snapshot: Snapshot, plan: Plan, metrics: Metrics, now: Callable[[], float]) -> None:
+        self._snapshot = snapshot
+        self._plan = plan
+        self._metrics = metrics
+        self._now = now
+        self.first_byte_s: float | None = None
+        self.log: list[tuple[str, str]] = []
+        """For each attempt, the target's id and ``ok`` or the code of its fault."""
+
+    async def first(self, attempt: Callable[[Target], Awaitable[T]]) -> T:
+        """The result of the first target that gives one. Raises `UpstreamFault`."""
+        faults: list[UpstreamFault] = []
+        for target in self._plan.targets:
+            try:
+                result = await attempt(target)
+            except UpstreamFault as fault:
+                self._record(target, fault.code or "rejected")
+                faults.append(fault)
+                if not fault.retryable:
+                    raise
+            else:
+                self._record(target, "ok")
+                return result
+        raise self._failure(faults)
+
+    def _record(self, target: Target, outcome: str) -> None:
+        self.log.append((target.id, outcome))
+        self._metrics.add("tollhouse_attempts", target.host.name, outcome)
+
+    def _failure(self, faults: list[UpstreamFault]) -> UpstreamFault:
+        if len(faults) == 1:
+            return faults[0]
+        tried = "; ".join([f"{target}: {outcome}" for target, outcome in self.log])
+        waits = [int(fault.headers["retry-after"]) for fault in faults if "retry-after" in fault.headers]
+        headers = {"x-should-retry": "false"} | ({"retry-after": str(min(waits))} if waits else {})
+        if all(isinstance(fault, UpstreamRateLimited) for fault in faults):
+            return UpstreamRateLimited(f"Every target is rate limited ({tried}).", headers=headers)
+        return UpstreamUnavailable(f"Every target failed ({tried}).", headers=headers)
+
+    async def exchange(self, target: Target, outgoing: Outgoing) -> Incoming:
+        """One request to a target: its reply when the status is 200, else the fault it stands for."""
+        started_at = self._now()
+        incoming = await self._snapshot.connectors[target.host.name].send(outgoing, target.host.timeouts)
+        self.first_byte_s = self._now() - started_at
+        self._metrics.observe("tollhouse_first_token_seconds", target.host.name, self.first_byte_s)
+        if incoming.status == 200:
+            return incoming
+        try:
+            body = await incoming.read(_ERROR_BODY_BYTES)
+        except UpstreamFault:
+            body = b""
+        finally:
+            incoming.close()
+        provider = self._snapshot.providers[target.host.provider]
+        raise provider.decode_error(incoming.status, incoming.headers, body)
+
+    async def complete(self, call: ChatCall, target: Target) -> WholeReply:
+        """Asks for a whole answer."""
+        provider = self._snapshot.providers[target.host.provider]
+        encoded = provider.encode_chat(call, target)
+        decoder = provider.decode_chat(call, target)
+        incoming = await self.exchange(target, encoded.outgoing)
+        try:
+            body = await incoming.read(self._snapshot.max_response_bytes)
+        finally:
+            incoming.close()
+        return WholeReply(target, decoder.reply(body), decoder, encoded.dropped)
+
+    async def open(self, call: ChatCall, target: Target) -> OpenStream:
+        """Asks for a stream and waits for its first content. The caller closes ``incoming``."""
+        provider = self._snapshot.providers[target.host.provider]
+        encoded = provider.encode_chat(call, target)
+        decoder = provider.decode_chat(call, target)
+        incoming = await self.exchange(target, encoded.outgoing)
+        stream = OpenStream(target, incoming, decoder, encoded.dropped)
+        opened = False
+        try:
+            while not opened:
+                data = await incoming.next()
+                stream.chunks += decoder.feed(data) if data else decoder.finish()
+                opened = decoder.done or not data or any(map(_says_something, stream.chunks))
+            if not stream.chunks:
+                opened = False
+                raise UpstreamBadResponse("The upstream's stream ended before it said anything.")
+        finally:
+            if not opened:
+                incoming.close()
+        return stream
+
+
+def _says_something(chunk: dict[str, Any]) -> bool:
+    """Whether a chunk commits us to its host: anything in a delta beside the role, or a finish reason."""
+    for choice in chunk.get("choices") or ():
+        if choice.get("finish_reason"):
+            return True
+        delta = choice.get("delta") or {}
+        for name, value in delta.items():
+            if name != "role" and value:
+                return True
+    return False

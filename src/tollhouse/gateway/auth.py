@@ -1,0 +1,76 @@
+"""Who is calling: a key's digest, looked up in memory.
+
+A key is stored nowhere. What is kept is HMAC-SHA256 of it under the installation's pepper, and the lookup is a
+dictionary's on the whole digest: the time it takes says nothing about how much of a key was right. A store that does
+not answer never turns a good key into a bad one: the keys last read stay valid.
+"""
+
+import hmac
+import secrets
+from hashlib import sha256
+
+from tollhouse.errors import Unauthorized
+from tollhouse.stores.protocol import KeyRecord, KeyStore
+from tollhouse.types.calls import Principal
+
+KEY_PREFIX = "sk-th-"
+_MISSING = (
+    "You didn't provide an API key. Send it in the Authorization header as 'Bearer YOUR_KEY', or as 'x-api-key'. "
+    "The operator of this gateway makes keys with: tollhouse keys create"
+)
+_WRONG = "Incorrect API key provided. The operator of this gateway lists its keys with: tollhouse keys list"
+
+
+def digest_key(pepper: bytes, key: str | bytes) -> bytes:
+    """32 bytes that identify a key without revealing it."""
+    return hmac.digest(pepper, key.encode() if isinstance(key, str) else key, sha256)
+
+
+def mint_key(pepper: bytes, name: str, created_at: int) -> tuple[str, KeyRecord]:
+    """A new key of 256 random bits: its text, to be shown once, and its record, to be stored."""
+    text = KEY_PREFIX + secrets.token_urlsafe(32)
+    hint = f"{KEY_PREFIX}...{text[-4:]}"
+    return text, KeyRecord("key_" + secrets.token_hex(8), digest_key(pepper, text), hint, name, created_at)
+
+
+class Keyring:
+    """The valid keys, by digest. `refresh` follows the store; call it once a second."""
+
+    def __init__(self, store: KeyStore, pepper: bytes) -> None:
+        self._store = store
+        self._pepper = pepper
+        self._version: int | None = None
+        self._principals: dict[bytes, Principal] = {}
+        self.refresh()
+
+    def __len__(self) -> int:
+        return len(self._principals)
+
+    def refresh(self) -> None:
+        """Reads the keys again when the store has changed. Raises `StorageUnavailable`, keeping what was read."""
+        version = self._store.version()
+        if version == self._version:
+            return
+        live = [record for record in self._store.keys() if record.revoked_at is None]
+        self._principals = {record.digest: Principal(record.id, record.name) for record in live}
+        self._version = version
+
+    def identify(self, headers: dict[bytes, bytes]) -> Principal:
+        """The caller. Takes ``Authorization: Bearer`` or ``x-api-key``; where both are sent, either may be valid
+        (SDKs exist that send both). Raises `Unauthorized`."""
+        bearer = headers.get(b"authorization")
+        other = headers.get(b"x-api-key")
+        if bearer is not None:
+            scheme, _, key = bearer.partition(b" ")
+            if scheme.lower() == b"bearer" and (principal := self._find(key.strip())) is not None:
+                return principal
+        if other is not None and (principal := self._find(other.strip())) is not None:
+            return principal
+        if bearer is None and other is None:
+            fault = Unauthorized(_MISSING)
+            fault.code = None
+            raise fault
+        raise Unauthorized(_WRONG)
+
+    def _find(self, key: bytes) -> Principal | None:
+        return self._principals.get(digest_key(self._pepper, key))

@@ -1,0 +1,120 @@
+"""A chat completion, from the client's bytes to the upstream's and back: the whole path, top to bottom.
+
+identify -> admit -> parse -> plan -> reserve -> attempt -> meter -> settle -> reply
+
+Each stage is one call below. What branches, branches here. The hold that `reserve` opens is resolved in the one
+``finally`` of `_complete` and `_stream`, synchronously: no await stands between a client that disconnects, which
+arrives as a cancellation, and the settlement of what it was given.
+"""
+
+import asyncio
+import os
+import time
+from typing import Any
+
+from tollhouse.dialects.openai import ChatStream, mint_chat_id, normalise_reply
+from tollhouse.gateway import router
+from tollhouse.gateway.admission import Admission
+from tollhouse.gateway.attempts import Attempts, OpenStream
+from tollhouse.gateway.auth import Keyring
+from tollhouse.gateway.meter import meter_reply, meter_stream
+from tollhouse.ledger.holds import Hold, Ledger
+from tollhouse.snapshot import Live, Snapshot
+from tollhouse.telemetry.metrics import Metrics
+from tollhouse.types.calls import ChatCall, Plan
+from tollhouse.validate.chat import read_chat
+from tollhouse.web.exchange import Exchange
+from tollhouse.web.heads import header_line, json_body
+
+
+class ChatPipeline:
+    """POST /v1/chat/completions."""
+
+    def __init__(
+        self, live: Live, keyring: Keyring, admission: Admission, ledger: Ledger, metrics: Metrics
+    ) -> None:
+        self._live = live
+        self._keyring = keyring
+        self._admission = admission
+        self._ledger = ledger
+        self._metrics = metrics
+        self._now = asyncio.get_event_loop().time
+
+    async def __call__(self, exchange: Exchange) -> None:
+        """Answers one request. Raises `Fault`; `web` makes it JSON."""
+        snapshot = self._live.snapshot
+        principal = self._keyring.identify(exchange.headers)
+        exchange.notes["key"] = principal.key_id
+        self._admission.admit(principal)
+        try:
+            call = read_chat(await exchange.body())
+            exchange.release_body()
+            plan = router.plan(snapshot.names, call.model, snapshot.max_attempts)
+            hold = self._ledger.reserve(exchange.request_id, principal, plan)
+            if call.stream:
+                await self._stream(exchange, snapshot, call, hold)
+            else:
+                await self._complete(exchange, snapshot, call, hold)
+        finally:
+            self._admission.leave()
+
+    async def _complete(self, exchange: Exchange, snapshot: Snapshot, call: ChatCall, hold: Hold) -> None:
+        attempts = self._attempts(exchange, snapshot, hold.plan)
+        try:
+            answer = await attempts.first(lambda target: attempts.complete(call, target))
+            usage = meter_reply(answer.decoder.usage, call, answer.reply)
+            hold.settle(answer.target, usage)
+        finally:
+            if hold.open:
+                hold.release()
+        reply = normalise_reply(answer.reply, mint_chat_id(os.urandom(22)), int(time.time()), call.model)
+        exchange.notes["model"] = answer.target.id
+        exchange.reply(200, json_body(reply), _headers(answer.target.id, answer.dropped, attempts))
+
+    async def _stream(self, exchange: Exchange, snapshot: Snapshot, call: ChatCall, hold: Hold) -> None:
+        writer = ChatStream(mint_chat_id(os.urandom(22)), int(time.time()), call.model, call.include_usage)
+        attempts = self._attempts(exchange, snapshot, hold.plan)
+        exchange.begin_stream(heartbeat=snapshot.heartbeat(writer))
+        try:
+            stream = await attempts.first(lambda target: attempts.open(call, target))
+            exchange.notes["model"] = stream.target.id
+            try:
+                headers = _headers(stream.target.id, stream.dropped, attempts)
+                exchange.begin_stream(headers, heartbeat=snapshot.heartbeat(writer))
+                await _relay(exchange, stream, writer)
+            finally:
+                stream.incoming.close()
+                hold.settle(stream.target, meter_stream(stream.decoder.usage, call, writer))
+        finally:
+            if hold.open:
+                hold.release()
+        usage = stream.decoder.usage
+        exchange.end(writer.finish(usage))
+
+    def _attempts(self, exchange: Exchange, snapshot: Snapshot, plan: Plan) -> Attempts:
+        attempts = Attempts(snapshot, plan, self._metrics, self._now)
+        exchange.notes["attempts"] = attempts.log
+        return attempts
+
+
+async def _relay(exchange: Exchange, stream: OpenStream, writer: ChatStream) -> None:
+    """The hot loop: all that one read of the upstream held leaves in one write."""
+    decoder, incoming = stream.decoder, stream.incoming
+    exchange.write(writer.encode(stream.chunks))
+    while not decoder.done:
+        data = await incoming.next()
+        chunks = decoder.feed(data) if data else decoder.finish()
+        if chunks and (events := writer.encode(chunks)):
+            exchange.write(events)
+            await exchange.flush()
+        if not data:
+            return
+
+
+def _headers(target: str, dropped: tuple[str, ...], attempts: Attempts) -> str:
+    lines = header_line("x-tollhouse-target", target)
+    if len(attempts.log) > 1:
+        lines += f"x-tollhouse-attempts: {len(attempts.log)}\r\n"
+    if dropped:
+        lines += header_line("x-tollhouse-dropped-params", ", ".join(dropped))
+    return lines

@@ -1,0 +1,13 @@
+"""Which targets a call is tried on, in which order. Pure."""
+
+from tollhouse.catalog.names import Names
+from tollhouse.errors import ModelNotFound
+from tollhouse.types.calls import Plan
+
+
+def plan(names: Names, model: str, max_attempts: int) -> Plan:
+    """The targets of a model's name, in the operator's order. Raises `ModelNotFound`, saying what is close."""
+    targets = names.resolve(model)
+    if not targets:
+        raise ModelNotFound(names.explain(model), param="model")
+    return Plan(model, targets[:max_attempts])

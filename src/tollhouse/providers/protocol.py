@@ -1,0 +1,64 @@
+"""What a provider is: three pure functions between the gateway's values and one family of hosts' wire format.
+
+`gateway.attempts` calls them. A provider holds no state; what one answer needs is in the decoder made for it. The inner
+form of an answer is OpenAI's: a ``chat.completion`` dict, or a list of ``chat.completion.chunk`` dicts. Each file of
+this package has one module-level instance, ``PROVIDER``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tollhouse.errors import UpstreamFault
+from tollhouse.types.calls import ChatCall, Target
+from tollhouse.types.wire import Outgoing
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A request ready to send, and the names of the client's parameters that the host does not take."""
+
+    outgoing: Outgoing
+    dropped: tuple[str, ...] = ()
+
+
+class ChatDecoder(Protocol):
+    """One answer, read. Either `reply` is called once, or `feed` until the body ends and then `finish`.
+
+    The dicts are the caller's to change. In every chunk ``choices`` is a list, and each choice has an ``index``, a
+    ``delta`` object and a ``finish_reason``; ``usage`` and ``error`` are never in it.
+    """
+
+    usage: dict[str, Any] | None
+    """The host's usage object as last seen, or ``None``."""
+    done: bool
+    """The stream's terminal marker was seen; later bytes are ignored and `finish` has nothing to add."""
+
+    def reply(self, body: bytes) -> dict[str, Any]:
+        """A whole answer as a ``chat.completion``.
+
+        Raises `UpstreamBadResponse`, or the fault that an error object in the body stands for.
+        """
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        """The chunks that these bytes complete.
+
+        Raises `UpstreamBadResponse`, `UpstreamTooLarge`, or the fault that an error event stands for. A fault that
+        follows chunks of the same read is raised by the next call, so that where reads are cut changes nothing.
+        """
+
+    def finish(self) -> list[dict[str, Any]]:
+        """The rest, at the end of the body. Raises what `feed` does, and `UpstreamInterrupted`."""
+
+
+class Provider(Protocol):
+    """One family of hosts."""
+
+    def encode_chat(self, call: ChatCall, target: Target) -> Encoded:
+        """The request for one target."""
+
+    def decode_chat(self, call: ChatCall, target: Target) -> ChatDecoder:
+        """A fresh decoder for one attempt's answer."""
+
+    def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFault:
+        """The fault that an answer with a status other than 200 stands for. Never raises. Names are lower-case."""

@@ -1,0 +1,277 @@
+"""``[providers.NAME]``: the hosts that the operator declares.
+
+Called by `config`. A credential is looked up (``env:NAME``, ``file:/path``) and becomes a `Secret` in the statement
+that reads it; no problem text ever repeats a value of its table.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol
+
+from tollhouse.settings.aliases import is_model_name
+from tollhouse.settings.keys import ModelKeys, ModelPatch, ProviderKeys, ProviderSettings, QuirkKeys, TimeoutKeys
+from tollhouse.settings.reading import Problems, closest, describe, read_section, read_table
+from tollhouse.settings.urls import check_proxy, check_url, expand, is_loopback
+from tollhouse.types.calls import Quirks
+from tollhouse.types.secret import Secret
+from tollhouse.types.wire import Timeouts
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+SENSITIVE = re.compile(r"auth|cookie|key|token|secret", re.IGNORECASE)
+RESERVED = frozenset(
+    {"host", "content-length", "connection", "transfer-encoding", "upgrade", "expect", "te", "trailer"}
+)
+EMBEDDED = "tollhouse"
+MAX_SECRET_BYTES = 65_536
+PRICE = "_usd_per_1m"
+PICO_PER_USD_PER_1M = 1_000_000
+"""One US dollar per million tokens is a million pico-USD per token."""
+
+
+class KnownHost(Protocol):
+    """What settings need to know of a host in the catalogue."""
+
+    @property
+    def base_url(self) -> str | None:
+        """Where it answers, or None; may hold ``${VARIABLE}``."""
+
+    @property
+    def key_vars(self) -> tuple[str, ...]:
+        """The variables that may hold its key; the first that is set counts."""
+
+    @property
+    def auth(self) -> str:
+        """As `Host.auth`."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why it cannot be reached as it is, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What the tables are read against; ``folder`` is where relative ``file:`` paths start."""
+
+    environ: Mapping[str, str]
+    known: Mapping[str, KnownHost]
+    folder: Path
+    problems: Problems
+
+
+def read_providers(tables: object, timeouts: Timeouts, sources: Sources) -> dict[str, ProviderSettings]:
+    """The declared hosts, in the order of the file; ``timeouts`` are those of hosts that state none."""
+    if not isinstance(tables, dict):
+        sources.problems.add("providers", f"expected tables, got {describe(tables)}", "write [providers.NAME]")
+        return {}
+    found = {}
+    for name, table in tables.items():
+        provider = _ProviderReader(name, timeouts, sources).read(table)
+        if provider is not None:
+            found[name] = provider
+    return found
+
+
+@dataclass(slots=True)
+class _ProviderReader:
+    """The reading of one provider's table; ``literals`` gathers the keys whose secrets stand in the file itself."""
+
+    name: str
+    timeouts: Timeouts
+    sources: Sources
+    literals: list[str] = field(default_factory=list)
+
+    def note(self, where: str, message: str, fix: str = "") -> None:
+        path = f"providers.{self.name}"
+        self.sources.problems.add(f"{path}.{where}" if where else path, message, fix)
+
+    def read(self, table: object) -> ProviderSettings | None:
+        """The host, or None where its table cannot stand for one."""
+        if not NAME.fullmatch(self.name) or self.name == EMBEDDED:
+            self.note("", "not a usable name", "lower-case letters, digits, dot, dash; not tollhouse")
+            return None
+        if not isinstance(table, dict):
+            self.note("", f"expected a table, got {describe(table)}", f"write [providers.{self.name}]")
+            return None
+        before = len(self.sources.problems.found)
+        parts = {part: table.get(part) for part in ("models", "headers", "timeouts", "quirks")}
+        rest = {k: v for k, v in table.items() if k not in parts}
+        row = read_section(ProviderKeys, rest, f"providers.{self.name}", self.sources.problems)
+        if not row.enabled:
+            return ProviderSettings(self.name, "", enabled=False)
+        known = self.sources.known.get(self.name)
+        base_url = self._base_url(row, known)
+        credential = self._credential(row, known, base_url)
+        auth = row.auth or (known.auth if known else "bearer")
+        models, closed = self._models(parts["models"])
+        headers, timeouts, quirks = (
+            self._headers(parts["headers"]),
+            self._timeouts(parts["timeouts"]),
+            self._quirks(parts["quirks"]),
+        )
+        proxy = self._proxy(row.proxy)
+        if len(self.sources.problems.found) > before:
+            return None
+        return ProviderSettings(
+            name=self.name,
+            base_url=base_url,
+            credential=credential,
+            auth=auth if credential else "none",
+            headers=headers,
+            timeouts=timeouts,
+            proxy=proxy,
+            quirks=quirks,
+            models=models,
+            closed=closed,
+            literal_secrets=tuple(self.literals),
+        )
+
+    def _base_url(self, row: ProviderKeys, known: KnownHost | None) -> str:
+        template = row.base_url or (known.base_url if known else None)
+        if template is None:
+            if known is not None:
+                self.note(
+                    "", known.reason or "its address is not known", "set base_url to an OpenAI-compatible API of it"
+                )
+            else:
+                close = closest(self.name, self.sources.known)
+                hint = f"set base_url; or did you mean {close!r}?" if close else "set base_url"
+                self.note("base_url", "missing, and the catalogue has no host of this name", hint)
+            return ""
+        url, missing = expand(template, self.sources.environ)
+        if missing:
+            self.note("base_url", f"needs the variable {', '.join(missing)}, which is not set", "set it, or base_url")
+            return ""
+        fault = check_url(url)
+        if fault is not None:
+            self.note("base_url", fault, 'write base_url = "https://host/v1"')
+            return ""
+        return url.rstrip("/")
+
+    def _credential(self, row: ProviderKeys, known: KnownHost | None, base_url: str) -> Secret | None:
+        """The key from the file or the catalogue's variable, once it is safe to send where ``base_url`` leads."""
+        if row.auth == "none":
+            return None
+        credential = self._secret(row.api_key, "api_key") if row.api_key else self._ambient(row, known, base_url)
+        plain = base_url.startswith("http://") and not is_loopback(base_url)
+        if credential and plain and not row.insecure:
+            self.note("base_url", "sends a key over plain http to another machine", "use https, or set insecure = true")
+        return credential
+
+    def _ambient(self, row: ProviderKeys, known: KnownHost | None, base_url: str) -> Secret | None:
+        names = known.key_vars if known else ()
+        set_names = [name for name in names if self.sources.environ.get(name)]
+        if set_names:
+            return self._secret(f"env:{set_names[0]}", "api_key")
+        if row.auth or (known is not None and not is_loopback(base_url or "http://localhost")):
+            fix = f"set the variable {' or '.join(names)}, or api_key" if names else "set api_key"
+            self.note("api_key", "missing", fix)
+        return None
+
+    def _secret(self, reference: str, where: str) -> Secret | None:
+        """The text that a reference leads to. It goes into a header, so it must be visible ASCII (RFC 9110 5.5)."""
+        kind, _, rest = reference.partition(":")
+        text: str | None
+        if kind == "env":
+            text = self.sources.environ.get(rest)
+            if not text:
+                self.note(where, f"the variable {rest or '(no name)'} is not set", f"export {rest or 'NAME'}=...")
+                return None
+        elif kind == "file":
+            text = self._file(rest, where)
+            if text is None:
+                return None
+        else:
+            text = reference
+            self.literals.append(where)
+        text = text.strip()
+        if not text or not all(" " <= c <= "~" for c in text):
+            self.note(where, "empty, or holds a line break or a character that no header may hold")
+            return None
+        return Secret(text)
+
+    def _file(self, name: str, where: str) -> str | None:
+        path = self.sources.folder / name
+        try:
+            with path.open("rb") as source:
+                return source.read(MAX_SECRET_BYTES).decode()
+        except OSError as error:
+            self.note(where, f"{path} cannot be read: {error.strerror}", "check the path and its permissions")
+        except UnicodeDecodeError:
+            self.note(where, f"{path} is not text")
+        return None
+
+    def _proxy(self, reference: str) -> Secret | None:
+        if not reference:
+            return None
+        named = reference.startswith(("env:", "file:"))
+        secret = self._secret(reference, "proxy")
+        if not named and "@" not in reference:
+            self.literals.remove("proxy")
+        fault = check_proxy(secret.reveal()) if secret else None
+        if fault is not None:
+            self.note("proxy", fault)
+        return secret
+
+    def _headers(self, table: object) -> tuple[tuple[str, Secret], ...]:
+        if table is None:
+            return ()
+        if not isinstance(table, dict):
+            self.note("headers", f"expected a table, got {describe(table)}")
+            return ()
+        found = []
+        for name, value in table.items():
+            where = f"headers.{name}"
+            if not HEADER.fullmatch(name) or name.lower() in RESERVED:
+                self.note(where, "not a header that can be set here")
+            elif not isinstance(value, str):
+                self.note(where, f"expected a string, got {describe(value)}")
+            elif (secret := self._secret(value, where)) is not None:
+                found.append((name.lower(), secret))
+                if where in self.literals and not SENSITIVE.search(name):
+                    self.literals.remove(where)
+        return tuple(found)
+
+    def _timeouts(self, table: object) -> Timeouts:
+        if table is None:
+            return self.timeouts
+        path = f"providers.{self.name}.timeouts"
+        stated = read_table(TimeoutKeys, table, path, self.sources.problems)
+        return replace(self.timeouts, **stated)
+
+    def _quirks(self, table: object) -> Quirks | None:
+        if table is None:
+            return None
+        row = read_section(QuirkKeys, table, f"providers.{self.name}.quirks", self.sources.problems)
+        return Quirks(row.stream_usage, row.max_tokens_field or None, row.drop)
+
+    def _models(self, table: object) -> tuple[Mapping[str, ModelPatch], bool]:
+        """A list closes the host to all else; a table adds to what is known of it."""
+        found: dict[str, ModelPatch] = {}
+        if isinstance(table, list):
+            for index, name in enumerate(table):
+                if isinstance(name, str) and is_model_name(name):
+                    found[name] = ModelPatch()
+                else:
+                    self.note(f"models[{index}]", "not a model name")
+        elif isinstance(table, dict):
+            for name, row in table.items():
+                if not is_model_name(name):
+                    self.note(f"models.{name}", "not a model name")
+                found[name] = self._patch(row, f"providers.{self.name}.models.{name}")
+        elif table is not None:
+            self.note("models", f"expected a list or a table, got {describe(table)}")
+        return MappingProxyType(found), isinstance(table, list)
+
+    def _patch(self, table: object, path: str) -> ModelPatch:
+        stated = read_table(ModelKeys, table, path, self.sources.problems)
+        prices = {}
+        for name in [name for name in stated if name.endswith(PRICE)]:
+            pico = stated.pop(name) * PICO_PER_USD_PER_1M
+            if pico != int(pico):
+                self.sources.problems.add(f"{path}.{name}", "finer than six decimals", "round it to six decimals")
+            prices[name.removesuffix(PRICE)] = int(pico)
+        return ModelPatch(MappingProxyType(stated), MappingProxyType(prices))

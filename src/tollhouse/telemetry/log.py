@@ -1,0 +1,83 @@
+"""Structured log lines: one event, one line of JSON, written off the request path.
+
+Lines are queued in memory and written by `flush`, which the server's sweep calls. A sink that is slow or dead never
+holds a request: the queue is bounded, and what does not fit is dropped and counted. Strings are JSON-escaped, so no
+value can break out of its line or colour a terminal (control characters, ANSI, bidirectional marks).
+"""
+
+import sys
+import time
+from collections import deque
+from typing import IO, Any
+
+import msgspec
+
+from tollhouse.telemetry.redact import redact
+
+LEVELS = ("debug", "info", "warning", "error")
+_MAX_LINES = 20_000
+_MAX_TEXT = 2_000
+_ENCODER = msgspec.json.Encoder(enc_hook=str)
+
+
+def _escape(line: bytes) -> bytes:
+    """JSON with every character outside ASCII as ``\\u`` escapes: C1 controls and bidi marks cannot reach a terminal."""
+    if line.isascii():
+        return line.replace(b"\x7f", b"\\u007f")
+    text = line.decode()
+    return "".join([c if c < "\x7f" else _code_units(c) for c in text]).encode()
+
+
+def _code_units(character: str) -> str:
+    units = character.encode("utf-16-be")
+    return "".join([f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2)])
+
+
+class Log:
+    """The process's log. ``sink`` is a binary stream; the default is standard error."""
+
+    def __init__(self, level: str = "info", *, text: bool = False, sink: IO[bytes] | None = None) -> None:
+        self._threshold = LEVELS.index(level)
+        self._text = text
+        self._sink = sink if sink is not None else sys.stderr.buffer
+        self._lines: deque[bytes] = deque()
+        self.dropped = 0
+
+    def event(self, level: str, name: str, **fields: Any) -> None:
+        """Queues one line. ``fields`` hold no prompt, no answer, no credential; their strings are redacted anyway."""
+        if LEVELS.index(level) < self._threshold:
+            return
+        safe = {key: redact(value[:_MAX_TEXT]) if isinstance(value, str) else value for key, value in fields.items()}
+        self._queue({"at": round(time.time(), 3), "level": level, "event": name, **safe})
+
+    def access(self, record: dict[str, Any]) -> None:
+        """Queues the line of one request. The caller builds it from fields that cannot hold a credential."""
+        if self._threshold <= 1:
+            self._queue(record)
+
+    def _queue(self, record: dict[str, Any]) -> None:
+        if len(self._lines) >= _MAX_LINES:
+            self.dropped += 1
+            return
+        self._lines.append(_render(record) if self._text else _escape(_ENCODER.encode(record)) + b"\n")
+
+    def flush(self) -> None:
+        """Writes what is queued. A broken sink loses the lines, not the process."""
+        if not self._lines:
+            return
+        data = b"".join(self._lines)
+        count = len(self._lines)
+        self._lines.clear()
+        try:
+            self._sink.write(data)
+            self._sink.flush()
+        except (OSError, ValueError):
+            self.dropped += count
+
+
+def _render(record: dict[str, Any]) -> bytes:
+    at = time.strftime("%H:%M:%S", time.localtime(record.pop("at", time.time())))
+    level = record.pop("level", "info")
+    name = record.pop("event", "")
+    rest = " ".join([f"{key}={_escape(_ENCODER.encode(value)).decode()}" for key, value in record.items()])
+    return f"{at} {level:7} {name} {rest}\n".encode()

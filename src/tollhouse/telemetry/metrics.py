@@ -1,0 +1,104 @@
+"""Counters of the process and their Prometheus text form.
+
+The request path adds to plain integers in dictionaries; prometheus-client turns them into its format only when
+``/metrics`` is read. A label's values come from configuration (route, host, model, status), never from a client's
+free text, so the number of series is bounded; `REGISTERED` is the list the documentation is checked against.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+COUNTERS = {
+    "tollhouse_requests": ("Requests answered.", ("route", "status")),
+    "tollhouse_attempts": ("Attempts at an upstream, by how they ended: ok or an error code.", ("host", "outcome")),
+    "tollhouse_tokens": ("Tokens metered, by class.", ("host", "model", "class")),
+    "tollhouse_estimated_usage": ("Answers whose upstream gave no usage, so that tokens were estimated.", ("host",)),
+    "tollhouse_client_disconnects": ("Requests whose client left before the end.", ("route",)),
+    "tollhouse_config_reloads": ("Reads of a changed configuration.", ("result",)),
+    "tollhouse_log_lines_dropped": ("Log lines lost to a slow or broken sink.", ()),
+    "tollhouse_connections_refused": ("Client connections refused at the limit.", ()),
+    "tollhouse_upstream_connects": ("Connections opened to upstreams.", ("host",)),
+    "tollhouse_upstream_stale_retries": ("Requests repeated because a kept connection had died.", ("host",)),
+}
+HISTOGRAMS = {
+    "tollhouse_request_seconds": ("From the first byte of a request to the last of its answer.", ("route",)),
+    "tollhouse_first_token_seconds": ("From the start of an attempt to the first byte of its answer.", ("host",)),
+}
+GAUGES = {
+    "tollhouse_requests_in_flight": ("Requests being served.", ()),
+    "tollhouse_connections": ("Open client connections.", ()),
+    "tollhouse_holds_open": ("Requests admitted and not yet settled or released.", ()),
+    "tollhouse_request_body_bytes": ("Request bodies in memory.", ()),
+    "tollhouse_upstream_connections": ("Connections to upstreams, by state.", ("host", "state")),
+    "tollhouse_keys": ("Keys that are accepted.", ()),
+    "tollhouse_up_seconds": ("Time since start.", ()),
+}
+REGISTERED = (*COUNTERS, *HISTOGRAMS, *GAUGES)
+
+Sample = tuple[str, tuple[str, ...], float]
+
+
+class Metrics(Collector):
+    """The numbers. ``sources`` yield samples of gauges and of counters kept elsewhere, when asked."""
+
+    def __init__(self) -> None:
+        self.counts: defaultdict[tuple[str, ...], int] = defaultdict(int)
+        self._buckets: dict[tuple[str, ...], list[int]] = {}
+        self._sums: defaultdict[tuple[str, ...], float] = defaultdict(float)
+        self.sources: list[Callable[[], Iterator[Sample]]] = []
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def add(self, name: str, *labels: str, count: int = 1) -> None:
+        """Adds to a counter."""
+        self.counts[name, *labels] += count
+
+    def observe(self, name: str, label: str, value_s: float) -> None:
+        """Records a duration in seconds."""
+        key = (name, label)
+        buckets = self._buckets.get(key)
+        if buckets is None:
+            buckets = self._buckets[key] = [0] * (len(BOUNDS_S) + 1)
+        buckets[bisect_left(BOUNDS_S, value_s)] += 1
+        self._sums[key] += value_s
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily]:
+        """Called by prometheus-client for each scrape."""
+        counters = {name: CounterMetricFamily(name, text, labels=labels) for name, (text, labels) in COUNTERS.items()}
+        gauges = {name: GaugeMetricFamily(name, text, labels=labels) for name, (text, labels) in GAUGES.items()}
+        for (name, *labels), count in self.counts.items():
+            counters[name].add_metric(labels, count)
+        for source in self.sources:
+            for name, values, value in source():
+                (counters.get(name) or gauges[name]).add_metric(list(values), value)
+        yield from counters.values()
+        yield from gauges.values()
+        yield from self._histograms()
+
+    def _histograms(self) -> Iterator[HistogramMetricFamily]:
+        for name, (text, labels) in HISTOGRAMS.items():
+            family = HistogramMetricFamily(name, text, labels=labels)
+            for key, buckets in self._buckets.items():
+                if key[0] == name:
+                    family.add_metric(list(key[1:]), _cumulative(buckets), self._sums[key])
+            yield family
+
+    def render(self) -> bytes:
+        """The Prometheus text exposition format, version 0.0.4."""
+        return generate_latest(self._registry)
+
+
+def _cumulative(buckets: list[int]) -> list[tuple[str, float]]:
+    total = 0
+    rows = []
+    for bound, count in zip((*map(str, BOUNDS_S), "+Inf"), buckets, strict=True):
+        total += count
+        rows.append((bound, float(total)))
+    return rows

@@ -1,0 +1,1 @@
+"""The vocabulary: frozen values without behaviour. Import from the module that owns the thing."""

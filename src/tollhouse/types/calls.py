@@ -1,0 +1,123 @@
+"""A client's call and how it is to be served: the values that travel down the request path."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tollhouse.types.secret import Secret
+from tollhouse.types.wire import Timeouts
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is calling: the row behind a key's digest."""
+
+    key_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCall:
+    """One validated chat completion request. ``body`` is all the client sent, unknown fields too; never mutated."""
+
+    model: str
+    body: dict[str, Any]
+    stream: bool
+    include_usage: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Pico-USD (1e-12) per token, integers; ``None`` where the catalogue has no figure (never to be read as 0)."""
+
+    input: int | None = None
+    output: int | None = None
+    cache_read: int | None = None
+    cache_write: int | None = None
+    reasoning: int | None = None
+    input_audio: int | None = None
+    output_audio: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What the catalogue knows of one model at one provider. Token limits are ``None`` where unknown."""
+
+    id: str
+    name: str
+    context_tokens: int | None = None
+    output_tokens: int | None = None
+    input_kinds: tuple[str, ...] = ("text",)
+    output_kinds: tuple[str, ...] = ("text",)
+    tools: bool = False
+    reasoning: bool = False
+    structured_output: bool = False
+    temperature: bool = True
+    released_on: str | None = None
+    prices: Prices = field(default_factory=Prices)
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """How a compatible host departs from OpenAI's chat surface; rows of data, read by `providers.openai`."""
+
+    stream_usage: bool = True
+    """Takes ``stream_options.include_usage``; False drops it (Mistral answers 400 to it)."""
+    max_tokens_field: str | None = None
+    """``max_tokens`` or ``max_completion_tokens``: the only one of the two the host takes; None passes both."""
+    drop: tuple[str, ...] = ()
+    """Top-level request fields the host refuses; dropped, and listed in ``x-tollhouse-dropped-params``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One upstream host: a row of the catalogue or of the operator's file.
+
+    ``auth`` says where the credential goes: ``bearer`` (Authorization), ``x-api-key``, ``api-key`` or ``none``.
+    """
+
+    name: str
+    base_url: str
+    credential: Secret | None = None
+    auth: str = "bearer"
+    headers: tuple[tuple[str, str], ...] = ()
+    provider: str = "openai"
+    """The file in `providers` that speaks this host's dialect."""
+    quirks: Quirks = field(default_factory=Quirks)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    proxy: str | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One model at one host: where an attempt goes. ``model`` is the name the host knows."""
+
+    host: Host
+    model: str
+    facts: ModelFacts | None = None
+
+    @property
+    def id(self) -> str:
+        """``host/model``, as the response header shows it."""
+        return f"{self.host.name}/{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The targets of one call, in the order in which they are tried. Never empty."""
+
+    requested: str
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens in disjoint classes, each a non-negative integer: the sum of the first three is the prompt."""
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    output: int = 0
+    reasoning: int = 0
+    """Already part of ``output``; never added again."""
+    estimated: bool = False

@@ -1,0 +1,65 @@
+"""What passes between the gateway and an upstream: one request out, one reply in.
+
+`gateway.attempts` builds an `Outgoing` from a provider's encoder and gives it to a `Connector`; the HTTP client
+(`upstream`) and the embedded models (`engines`) are the two kinds of connector, and look the same from here.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. ``first_byte_s`` runs from the request's last byte to the first body byte of the reply (headers
+    alone do not stop it); ``idle_s`` between any two body reads; ``total_s`` over the whole exchange."""
+
+    connect_s: float = 5.0
+    first_byte_s: float = 120.0
+    idle_s: float = 60.0
+    total_s: float = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One request to an upstream. ``path`` starts with ``/`` and includes the base URL's path and any query.
+
+    ``headers`` are complete but for ``host``, ``content-length`` and ``connection``, which the connector adds.
+    """
+
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+class Incoming(Protocol):
+    """One reply. Exactly one consumer reads it, and always calls `close` in the end (idempotent, synchronous).
+
+    ``close`` before the body's end closes the socket at once; after its end the connection goes back to the pool.
+    """
+
+    status: int
+    headers: dict[str, str]
+    """Lower-case names. Repeated fields are joined by ``, ``."""
+
+    async def read(self, limit: int) -> bytes:
+        """The whole remaining body. Raises `UpstreamTooLarge` past ``limit`` bytes, `UpstreamInterrupted`."""
+
+    async def next(self) -> bytes:
+        """All that has arrived since the last call, at least one byte; ``b""`` is the end of the body.
+
+        Raises `UpstreamInterrupted`, `UpstreamStalled`, `UpstreamTimeout`, `UpstreamProtocol`.
+        """
+
+    def close(self) -> None:
+        """Gives the connection back, or closes it when the body is not finished."""
+
+
+class Connector(Protocol):
+    """Something that answers requests: an HTTP origin's pool, or an embedded model."""
+
+    async def send(self, outgoing: Outgoing, timeouts: Timeouts) -> Incoming:
+        """Returns when the reply's head has arrived. Raises an `UpstreamFault`. Cancellation closes the socket."""
+
+    async def aclose(self) -> None:
+        """Closes every connection."""

@@ -1,0 +1,102 @@
+"""Message heads: the bytes of a request's, checked once and remembered, and the meaning of a reply's.
+
+Called by `pool` and `connection`. The rules kept: nothing a caller passes can end a line early, so no request can
+smuggle another (RFC 9112 section 11.1); a reply whose framing could be read in two ways is refused.
+"""
+
+import re
+from collections.abc import Iterable
+
+from tollhouse.errors import InternalError, UpstreamProtocol, UpstreamRedirect
+from tollhouse.types.wire import Outgoing
+from tollhouse.upstream.origin import Origin, Proxy
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110 section 5.5: no CR, LF, NUL or other control characters
+_TARGET = re.compile(r"/[!-~]*")  # RFC 9112 section 3.2.1: origin-form; no space can end it early
+
+# Framing and hop-by-hop fields belong to the connection, not to the caller (RFC 9110 section 7.6.1).
+_OURS = frozenset({
+    "host", "content-length", "connection", "transfer-encoding", "keep-alive", "upgrade", "te", "trailer", "expect",
+    "proxy-authorization", "proxy-connection",
+})  # fmt: skip
+_BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
+_REMEMBERED = 256
+
+
+class Heads:
+    """Serialises request heads for one origin.
+
+    Requests to one host repeat their headers, so the checked bytes are kept for the last few hundred distinct heads.
+    """
+
+    __slots__ = ("_known", "_prefix", "_suffix")
+
+    def __init__(self, origin: Origin, proxy: Proxy | None) -> None:
+        relayed = proxy is not None and not origin.tls
+        # To a proxy the target is in absolute-form (RFC 9112 section 3.2.2).
+        self._prefix = f"http://{origin.authority}" if relayed else ""
+        # Replies are asked for uncompressed: nothing here unpacks, so nothing here can be made to unpack a bomb.
+        self._suffix = f" HTTP/1.1\r\nhost: {origin.authority}\r\naccept-encoding: identity\r\n"
+        if proxy is not None and relayed and proxy.authorization is not None:
+            self._suffix += f"proxy-authorization: {proxy.authorization.reveal()}\r\n"
+        self._known: dict[tuple[str, str, tuple[tuple[str, str], ...]], bytes] = {}
+
+    def encode(self, outgoing: Outgoing) -> bytes:
+        """The head, its blank line included. Raises InternalError on a header, method or path HTTP does not allow."""
+        key = (outgoing.method, outgoing.path, outgoing.headers)
+        known = self._known.get(key)
+        if known is None:
+            known = self._build(outgoing)
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[key] = known
+        if outgoing.body or outgoing.method in _BODY_METHODS:  # RFC 9110 section 8.6
+            return b"%bcontent-length: %d\r\n\r\n" % (known, len(outgoing.body))
+        return known + b"\r\n"
+
+    def _build(self, outgoing: Outgoing) -> bytes:
+        if not _TOKEN.fullmatch(outgoing.method) or outgoing.method == "CONNECT":
+            raise InternalError("The method of a request to an upstream is not valid.")
+        if not _TARGET.fullmatch(outgoing.path):
+            raise InternalError("The path of a request to an upstream is not valid.")
+        lines = [outgoing.method, " ", self._prefix, outgoing.path, self._suffix]
+        for name, value in outgoing.headers:
+            lowered = name.lower()
+            if lowered in _OURS or not _TOKEN.fullmatch(name):
+                raise InternalError("A request to an upstream has a header that may not be set.")
+            if not _VALUE.fullmatch(value):
+                raise InternalError("A header of a request to an upstream holds a character that HTTP does not allow.")
+            if lowered != "accept-encoding":
+                lines.append(f"{lowered}: {value}\r\n")
+        return "".join(lines).encode("latin-1")
+
+
+def decode_fields(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Lower-case names; repeated fields joined by ``, `` (RFC 9110 section 5.3); no space around values."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in fields:
+        name = raw_name.decode("latin-1").lower()
+        value = raw_value.decode("latin-1").rstrip(" \t")  # the parser has stripped what leads
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def check_reply(status: int, version: str, headers: dict[str, str]) -> None:
+    """Raises UpstreamRedirect or UpstreamProtocol for a head that must not be acted on.
+
+    The parser has already refused what is not HTTP: control characters in values, folded lines, two lengths, a length
+    beside chunked coding.
+    """
+    if version not in {"1.1", "1.0"} or not 100 <= status <= 599:  # RFC 9110 section 15: the only valid statuses
+        raise UpstreamProtocol("The upstream's answer is not HTTP/1.1.")
+    if 300 <= status <= 399 and status != 304:  # 304 answers a condition; it names no other place
+        raise UpstreamRedirect("The upstream answered with a redirect, which is never followed.")
+    coding = headers.get("transfer-encoding")
+    # RFC 9112 section 6.1: faulty framing in HTTP/1.0 and beside 204; other codings were not asked for.
+    if coding is not None and (coding.lower() != "chunked" or version == "1.0" or status == 204):
+        raise UpstreamProtocol("The upstream's answer is framed in a way that was not asked for.")
+    if status == 204 and headers.get("content-length", "0").strip("0"):  # RFC 9110 section 8.6
+        raise UpstreamProtocol("The upstream announced a body where there is none.")
+    if headers.get("content-encoding", "identity").lower() not in {"identity", ""}:
+        raise UpstreamProtocol("The upstream compressed its answer, which was not asked for.")

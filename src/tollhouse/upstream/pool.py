@@ -1,0 +1,286 @@
+"""The pool of one origin: the upstream side of the gateway, and the `Connector` that its hot path calls.
+
+Theory of operation
+-------------------
+`Pool.send` takes a connection, starts an exchange on it, waits for the head of the reply and returns a `Reply` that
+its one reader drains. There are four parts, each ignorant of those above it:
+
+    pool        who may use which connection, for how long, and whether to try once more
+    dial        name -> TCP -> proxy tunnel -> TLS; every exception of the system becomes an UpstreamFault here
+    connection  an asyncio protocol around llhttp: bytes -> head, body parts, end; or a fault
+    reply       what the reader sees: parts that have arrived, an end, or a fault
+
+Why it is fast. A request is one dictionary look-up (the head's bytes are remembered), one ``write`` and one future. A
+chunk of a stream is one parser call, whose body callback is ``list.append`` itself, and one wake-up of the reader; all
+that a read of the socket brought is taken in one piece. No exchange has a timer or a task of its own.
+
+Time. A connection notes when it last made progress. While exchanges are active, one timer per pool (the sweep) asks
+each of them whether a timeout has passed, at a quarter of the smallest timeout in use and at least four times a
+second; a timeout therefore fires at most a quarter late. Opening a connection is bounded by ``connect_s``, which
+includes waiting for a free place in a full pool.
+
+Reuse. Idle connections are a stack: the warmest is used first, so that the surplus expires. A connection comes back
+only if the parser saw the exact end of an HTTP/1.1 reply with keep-alive, after the whole request was sent, with no
+byte following. An upstream may close an idle connection at the moment it is taken: when a *reused* one is lost before
+a byte of the reply, the request is sent once more, on a new connection. Nothing else is ever sent twice here.
+
+Back-pressure. Past ``buffer_bytes`` unread the socket is not read until the reader has taken them. A large
+request is written in slices, each when the transport has room.
+
+Cancellation. Every await belongs to a `Reply` or a dial, and each closes its socket when cancelled.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from dataclasses import dataclass
+from time import monotonic
+
+from tollhouse.errors import Draining, UpstreamInterrupted, UpstreamTimeout, UpstreamUnreachable
+from tollhouse.types.wire import Outgoing, Timeouts
+from tollhouse.upstream.connection import SLICE_BYTES, Connection, Limits
+from tollhouse.upstream.dial import Dialer, Resolver, resolve
+from tollhouse.upstream.heads import Heads
+from tollhouse.upstream.origin import Origin, Proxy
+from tollhouse.upstream.reply import Reply
+
+_SLOWEST_SWEEP_S = 0.25
+_FASTEST_SWEEP_S = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimits(Limits):
+    """Bounds of one pool. ``idle_expiry_s`` stays under the 60 s after which common load balancers drop a connection
+    without a word (AWS ALB: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/).
+    """
+
+    max_connections: int = 512
+    idle_expiry_s: float = 50.0
+
+
+class Pool:
+    """A `Connector` for one origin. Belongs to the event loop that first sends through it.
+
+    ``tls`` is used as given; ``None`` means the system's authorities. ``resolve`` replaces the system's resolver.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        *,
+        limits: PoolLimits | None = None,
+        proxy: Proxy | None = None,
+        tls: ssl.SSLContext | None = None,
+        resolve: Resolver = resolve,
+    ) -> None:
+        self.origin = origin
+        self.limits = limits or PoolLimits()
+        self.connects = 0
+        """Connections opened so far."""
+        self.reuses = 0
+        """Requests that found a connection open."""
+        self.stale_retries = 0
+        """Requests sent again because a reused connection had died."""
+        self._heads = Heads(origin, proxy)
+        self._dialer = Dialer(origin, self.limits, proxy=proxy, tls=tls, resolve=resolve)
+        self._relayed = proxy is not None and not origin.tls
+        self._places = self.limits.max_connections
+        self._idle: dict[Connection, None] = {}  # oldest first; the last is the warmest
+        self._active: set[Connection] = set()
+        self._queue: deque[asyncio.Future[Connection | None]] = deque()
+        self._retired = False
+        self._timeouts: Timeouts | None = None
+        self._pace_s = _SLOWEST_SWEEP_S
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._expirer: asyncio.TimerHandle | None = None
+
+    @property
+    def open(self) -> int:
+        """Connections that exist or are being opened."""
+        return self.limits.max_connections - self._places
+
+    @property
+    def idle(self) -> int:
+        """Connections that wait for a request."""
+        return len(self._idle)
+
+    @property
+    def active(self) -> int:
+        """Connections that carry a request."""
+        return len(self._active)
+
+    async def send(self, outgoing: Outgoing, timeouts: Timeouts) -> Reply:
+        """Sends a request and returns when the head of its reply has arrived.
+
+        Raises an `UpstreamFault`; `InternalError` for a request that HTTP cannot carry; `Draining` once retired.
+        """
+        head = self._heads.encode(outgoing)
+        if timeouts is not self._timeouts:
+            self._set_pace(timeouts)
+        deadline = monotonic() + timeouts.total_s
+        connection = self._warmest() or await self._obtain(timeouts)
+        reply = await self._exchange(connection, head, outgoing, timeouts, deadline)
+        if reply.stale:
+            self.stale_retries += 1
+            reply = await self._exchange(await self._obtain(timeouts), head, outgoing, timeouts, deadline)
+        if not reply.opened:
+            raise reply.fault or UpstreamUnreachable("The upstream gave no answer.")
+        if self._relayed and reply.status == 407:
+            reply.close()
+            raise UpstreamUnreachable("The proxy refused the gateway's credentials.")
+        return reply
+
+    def retire(self) -> None:
+        """Takes no more requests. Replies being read go on to their end; their connections close then."""
+        self._retired = True
+        for connection in list(self._idle):
+            connection.kill()
+        for turn in self._queue:
+            if not turn.done():
+                turn.set_exception(Draining("The gateway is shutting down."))
+        self._queue.clear()
+
+    async def aclose(self) -> None:
+        """Closes every connection at once; replies being read fail with `UpstreamInterrupted`."""
+        self.retire()
+        for connection in list(self._active):
+            connection.fail(UpstreamInterrupted("The gateway closed the connection."))
+        for timer in (self._sweeper, self._expirer):
+            if timer is not None:
+                timer.cancel()
+        await asyncio.sleep(0)  # transports close their sockets one turn of the loop after they are told to
+
+    # --- one exchange ------------------------------------------------------------------------------------------
+
+    async def _exchange(
+        self, connection: Connection, head: bytes, outgoing: Outgoing, timeouts: Timeouts, deadline: float
+    ) -> Reply:
+        """The reply when it is opened or has failed."""
+        self._active.add(connection)
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().call_later(self._pace_s, self._sweep)
+        body = outgoing.body
+        reply = connection.begin(head, body, timeouts, deadline, bodiless=outgoing.method == "HEAD")
+        if len(body) > SLICE_BYTES:
+            await connection.upload(reply, body)
+        while not reply.opened and reply.fault is None:
+            await reply.arrival()
+        return reply
+
+    # --- who uses which connection -----------------------------------------------------------------------------
+
+    def on_idle(self, connection: Connection) -> None:
+        """A connection has finished an exchange: to the first in the queue, or on the stack."""
+        self._active.discard(connection)
+        if self._retired:
+            connection.kill()
+            return
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(connection)
+                return
+        connection.idle_since = monotonic()
+        self._idle[connection] = None
+        if self._expirer is None:
+            self._expirer = asyncio.get_running_loop().call_later(self.limits.idle_expiry_s, self._expire)
+
+    def on_gone(self, connection: Connection) -> None:
+        """A connection is dead: its place is free."""
+        self._idle.pop(connection, None)
+        self._active.discard(connection)
+        self._free_place()
+
+    def _warmest(self) -> Connection | None:
+        if not self._idle:
+            return None
+        connection, _ = self._idle.popitem()
+        self.reuses += 1
+        return connection
+
+    async def _obtain(self, timeouts: Timeouts) -> Connection:
+        """A connection for a request that found none idle: a new one, or in a full pool the next to come free."""
+        if self._retired:
+            raise Draining("The gateway is shutting down.")
+        until = monotonic() + min(timeouts.connect_s, timeouts.total_s)
+        while True:
+            if self._places > 0:
+                self._places -= 1
+            elif (connection := await self._turn(until)) is not None:
+                if connection.dead:
+                    continue
+                self.reuses += 1
+                return connection
+            return await self._dial(until)
+
+    async def _dial(self, until: float) -> Connection:
+        """A new connection in a place already taken."""
+        try:
+            connection = await self._dialer.dial(until - monotonic())
+        except BaseException:
+            self._free_place()
+            raise
+        self.connects += 1
+        connection.adopt(self)
+        return connection
+
+    async def _turn(self, until: float) -> Connection | None:
+        """Waits in the queue of a full pool. Returns a connection, or None with a place to open one in."""
+        turn: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        try:
+            async with asyncio.timeout(until - monotonic()):
+                return await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self._give_back(turn.result())
+            if isinstance(error, TimeoutError):
+                raise UpstreamTimeout("No connection to the upstream came free in time.") from None
+            raise
+
+    def _give_back(self, won: Connection | None) -> None:
+        """Passes on what a cancelled waiter had just been given."""
+        if won is None:
+            self._free_place()
+        elif not won.dead:
+            self.on_idle(won)
+
+    def _free_place(self) -> None:
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._places += 1
+
+    # --- time --------------------------------------------------------------------------------------------------
+
+    def _set_pace(self, timeouts: Timeouts) -> None:
+        """Makes the sweep fine enough for the smallest timeout in use."""
+        self._timeouts = timeouts
+        smallest = min(timeouts.first_byte_s, timeouts.idle_s, timeouts.total_s)
+        pace_s = max(_FASTEST_SWEEP_S, min(_SLOWEST_SWEEP_S, smallest / 4))
+        if self._active and pace_s >= self._pace_s:
+            return
+        self._pace_s = pace_s
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = asyncio.get_running_loop().call_later(pace_s, self._sweep)
+
+    def _sweep(self) -> None:
+        now = monotonic()
+        for connection in list(self._active):
+            connection.check(now)
+        self._sweeper = None
+        if self._active:
+            self._sweeper = asyncio.get_running_loop().call_later(self._pace_s, self._sweep)
+
+    def _expire(self) -> None:
+        self._expirer = None
+        newest_allowed = monotonic() - self.limits.idle_expiry_s
+        for connection in list(self._idle):
+            if connection.idle_since > newest_allowed:
+                wait_s = connection.idle_since - newest_allowed
+                self._expirer = asyncio.get_running_loop().call_later(wait_s, self._expire)
+                return
+            connection.kill()

@@ -1,0 +1,113 @@
+"""One reply being read: the `Incoming` that `pool` returns and the gateway reads.
+
+Filled by `connection` as bytes arrive. The rule kept: what has arrived is handed over before the fault that follows it.
+"""
+
+import asyncio
+from typing import Protocol
+
+from tollhouse.errors import UpstreamFault, UpstreamInterrupted, UpstreamTooLarge
+
+
+class Source(Protocol):
+    """The connection a reply comes from."""
+
+    unread: int
+    paused: bool
+
+    def resume(self) -> None:
+        """Reads from the socket again."""
+
+    def release(self) -> None:
+        """The reply is done with: the connection is kept, or closed when the body is unfinished."""
+
+
+class Reply:
+    """See `tollhouse.types.wire.Incoming`. The attributes in lower half are the connection's to set."""
+
+    __slots__ = ("ended", "fault", "headers", "loop", "opened", "parts", "source", "stale", "status", "waiter")
+
+    def __init__(self, source: Source, parts: list[bytes], loop: asyncio.AbstractEventLoop) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+
+        self.source: Source | None = source
+        self.loop = loop
+        self.parts = parts
+        """Body bytes that have arrived and were not read yet."""
+        self.opened = False
+        """The final head has arrived."""
+        self.ended = False
+        """The whole body has arrived."""
+        self.fault: UpstreamFault | None = None
+        self.stale = False
+        """A reused connection was lost before a byte of the reply: the request may be sent once more."""
+        self.waiter: asyncio.Future[None] | None = None
+
+    async def next(self) -> bytes:
+        """All that has arrived since the last call; ``b""`` at the end, when the connection has been given back."""
+        while not self.parts:
+            if self.ended:
+                self.close()
+                return b""
+            if self.fault is not None:
+                raise self.fault
+            await self.arrival()
+        return self._take()
+
+    async def read(self, limit: int) -> bytes:
+        """The whole remaining body, at most ``limit`` bytes."""
+        if not self.ended and int(self.headers.get("content-length", "0")) > limit:
+            self._refuse()
+        pieces: list[bytes] = []
+        room = limit
+        while data := await self.next():
+            room -= len(data)
+            if room < 0:
+                self._refuse()
+            pieces.append(data)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def close(self) -> None:
+        """Gives the connection back, or aborts it when the body is not finished. Idempotent."""
+        source = self.source
+        if source is None:
+            return
+        self.source = None
+        self.parts = []  # the old list belongs to the connection, which may serve another request from now on
+        if not self.ended and self.fault is None:
+            self.fault = UpstreamInterrupted("The answer was closed before its end.")
+        source.release()
+        self.wake()
+
+    async def arrival(self) -> None:
+        """Waits for the connection to say that something changed. Cancellation closes the connection at once."""
+        self.waiter = waiter = self.loop.create_future()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            self.close()
+            raise
+
+    def wake(self) -> None:
+        """Lets the waiting reader look again."""
+        waiter = self.waiter
+        if waiter is not None:
+            self.waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _take(self) -> bytes:
+        parts = self.parts
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        source = self.source
+        if source is not None:
+            source.unread = 0
+            if source.paused:
+                source.resume()
+        return data
+
+    def _refuse(self) -> None:
+        self.close()
+        raise UpstreamTooLarge("The upstream's answer is larger than allowed.")

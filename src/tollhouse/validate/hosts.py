@@ -1,0 +1,59 @@
+"""The request fields by which other gateways let a client choose the upstream host or its credential.
+
+A gateway that obeyed them would send the operator's keys wherever a client says (CVE-2024-6587). This one reads none of
+them; refusing them, rather than passing them on, tells the client so, and keeps them from a gateway further up.
+"""
+
+from collections.abc import Iterable
+
+from tollhouse.errors import InvalidRequest
+from tollhouse.validate.rules import Refused, Rule
+
+WHY = "the operator of this gateway configures hosts and credentials."
+REFUSED = Refused(WHY)
+HOST_FIELDS: dict[str, Rule] = dict.fromkeys(
+    (
+        "api_base",
+        "api_host",
+        "api_key",
+        "api_type",
+        "api_version",
+        "aws_access_key_id",
+        "aws_bedrock_runtime_endpoint",
+        "aws_profile_name",
+        "aws_region_name",
+        "aws_role_name",
+        "aws_secret_access_key",
+        "aws_session_name",
+        "aws_session_token",
+        "aws_sts_endpoint",
+        "aws_web_identity_token",
+        "azure_ad_token",
+        "azure_endpoint",
+        "base_url",
+        "custom_host",
+        "custom_llm_provider",
+        "default_headers",
+        "extra_headers",
+        "http_proxy",
+        "https_proxy",
+        "model_list",
+        "organization",
+        "proxies",
+        "proxy",
+        "user_config",
+        "vertex_credentials",
+        "vertex_location",
+        "vertex_project",
+    ),
+    REFUSED,
+)
+
+
+def refuse_hosts(names: Iterable[str]) -> None:
+    """Raises `InvalidRequest` for the first of ``names`` (of query parameters, or headers) that chooses a host."""
+    for name in names:
+        plain = name.lower().replace("-", "_")
+        if plain in HOST_FIELDS or plain.removeprefix("x_") in HOST_FIELDS:
+            message = f"The parameter '{name[:64]}' is not accepted: {WHY}"
+            raise InvalidRequest(message, param=name[:64], code="unsupported_parameter")

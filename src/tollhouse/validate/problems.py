@@ -1,0 +1,89 @@
+"""What can be wrong with one value, worded as OpenAI words it. Raised by the rules; here it becomes the client's error.
+
+A rule does not know where its value stands. It raises a `Problem`; the array or object around it adds its own step on
+the way out. So the path of an error is built only when there is an error, and a good value costs nothing but the check.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from tollhouse.errors import InvalidRequest
+from tollhouse.validate.guard import name_kind
+
+
+class Problem(Exception):  # noqa: N818 - it never leaves this package
+    """What is wrong with one value. The message is ``before 'path'after``, or only ``before`` without an ``after``."""
+
+    def __init__(self, before: str, after: str | None, code: str | None) -> None:
+        super().__init__(before)
+        self.before = before
+        self.after = after
+        self.code = code
+        self.steps: list[str | int] = []
+
+    def at(self, step: str | int) -> "Problem":
+        """The same problem, one step further out: a key or an index."""
+        self.steps.append(step)
+        return self
+
+    def as_error(self) -> InvalidRequest:
+        """The error for the client."""
+        path = join_path(self.steps[::-1])
+        message = self.before if self.after is None else f"{self.before} '{path}'{self.after}"
+        return InvalidRequest(message, param=path, code=self.code)
+
+
+def join_path(steps: Sequence[str | int]) -> str:
+    """``["messages", 0, "role"]`` becomes ``messages[0].role``. A key of the client's own is cut at 64 characters."""
+    path = ""
+    for step in steps:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        else:
+            path += f".{step[:64]}" if path else step[:64]
+    return path
+
+
+def missing(key: str) -> Problem:
+    """A required field is absent."""
+    return Problem("Missing required parameter:", ".", "missing_required_parameter").at(key)
+
+
+def refuse_type(kind: str, value: Any) -> NoReturn:
+    """The value has the wrong JSON type."""
+    raise Problem("Invalid type for", f": expected {kind}, but got {name_kind(value)} instead.", "invalid_type")
+
+
+def refuse_word(word: str, allowed: Sequence[str]) -> NoReturn:
+    """A word that is not one of those allowed."""
+    shown = word if len(word) <= 64 else f"{word[:61]}..."
+    raise Problem(f"Invalid value: '{shown}'. Supported values are: {join_words(allowed)}.", None, "invalid_value")
+
+
+def join_words(words: Sequence[str]) -> str:
+    """``'a'``, ``'a' and 'b'``, ``'a', 'b', and 'c'``."""
+    quoted = [f"'{word}'" for word in words]
+    if len(quoted) < 3:
+        return " and ".join(quoted)
+    return f"{', '.join(quoted[:-1])}, and {quoted[-1]}"
+
+
+def refuse_range(name: str, value: float, low: float, high: float) -> NoReturn:
+    """A number is out of bounds. ``name`` is ``integer`` or ``decimal``."""
+    if value < low:
+        after = f": {name} below minimum value. Expected a value >= {low}, but got {value} instead."
+        raise Problem("Invalid", after, f"{name}_below_min_value")
+    after = f": {name} above maximum value. Expected a value <= {high}, but got {value} instead."
+    raise Problem("Invalid", after, f"{name}_above_max_value")
+
+
+def refuse_length(low: int, high: int | None, length: int) -> NoReturn:
+    """An array has too few or too many items."""
+    if length == 0:
+        after = f": empty array. Expected an array with minimum length {low}, but got an empty array instead."
+        raise Problem("Invalid", after, "empty_array")
+    if length < low:
+        after = f": array too short. Expected an array with minimum length {low}, but got an array with length {length} instead."
+        raise Problem("Invalid", after, "array_below_min_length")
+    after = f": array too long. Expected an array with maximum length {high}, but got an array with length {length} instead."
+    raise Problem("Invalid", after, "array_above_max_length")

@@ -1,0 +1,419 @@
+"""One client connection: bytes to exchanges, in order, within deadlines.
+
+Theory of operation
+-------------------
+httptools (llhttp, strict) turns bytes into callbacks; the callbacks fill one `Exchange` at a time. When a head is
+complete the exchange is queued; the first of the queue is *active* and runs as a task, the others wait (pipelining,
+RFC 9112 section 9.3.2). One connection therefore never answers out of order, and never runs two handlers at once.
+
+What arrives is bounded before it is kept: the head by bytes and count, the body by `Content-Length` before it is read
+and by counting while it is read, chunk framing by its overhead. A refusal becomes the `fault` of the exchange, which
+its task answers as JSON; after it the connection closes, for what follows on the wire can no longer be trusted.
+
+Nobody sets a timer per request. The server sweeps its connections a few times a second and calls `check`, which
+compares the moment something last moved with the deadline of the state the connection is in: waiting for a head,
+for a body, for the client to read, or idle.
+
+The client is gone when the socket is lost: the active task is cancelled, which closes its upstream. A FIN alone may
+be a half-close by a client that still reads (RFC 9112 section 9.6). It is taken as gone when, for
+`half_close_grace_s`, there was nothing to write; a write to a closed peer brings a reset, which settles the question.
+"""
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Protocol, cast
+
+import httptools
+
+from tollhouse.errors import Fault, HeadersTooLarge, InvalidRequest, Overloaded, PayloadTooLarge, RequestTimeout
+from tollhouse.errors import UnsupportedMedia
+from tollhouse.web.exchange import Exchange
+from tollhouse.web.limits import ServerLimits
+
+_SINGLETONS = frozenset({b"host", b"authorization", b"x-api-key", b"content-type", b"content-encoding", b"origin"})
+_CHUNK_OVERHEAD_BYTES = 256 * 1024
+"""Room for one read of the socket, whose bytes are counted before it is known what they are."""
+
+
+class Host(Protocol):
+    """What a connection needs of its server."""
+
+    limits: ServerLimits
+    bodies_bytes: int
+    draining: bool
+
+    def opened(self, connection: "Connection") -> bool:
+        """Counts the connection in; False when there are too many."""
+
+    def closed(self, connection: "Connection") -> None:
+        """Counts it out."""
+
+
+Runner = Callable[[Exchange], Awaitable[None]]
+
+
+class Connection(asyncio.Protocol):
+    """The protocol of one accepted socket."""
+
+    __slots__ = (
+        "_active",
+        "_deaf",
+        "_eof_at",
+        "_head_started_at",
+        "_header_bytes",
+        "_host",
+        "_linger_until",
+        "_loop",
+        "_paused_at",
+        "_parser",
+        "_queue",
+        "_raw_bytes",
+        "_reading",
+        "_resumed",
+        "_run",
+        "_since",
+        "_task",
+        "_transport",
+        "_unread_bytes",
+        "_written_at",
+        "client",
+    )
+
+    def __init__(self, host: Host, run: Runner, loop: asyncio.AbstractEventLoop) -> None:
+        self._host = host
+        self._run = run
+        self._loop = loop
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._queue: deque[Exchange] = deque()
+        self._active: Exchange | None = None
+        self._task: asyncio.Future[None] | None = None
+        self._reading: Exchange | None = None
+        self._raw_bytes = 0  # received since the current head, or body, began
+        self._header_bytes = 0
+        self._unread_bytes = 0
+        self._deaf = False  # what arrives is no longer read, for it cannot be trusted
+        self._resumed: asyncio.Future[None] | None = None
+        self._head_started_at = 0.0
+        self._since = 0.0  # when the connection became idle, or the current body began
+        self._written_at = 0.0
+        self._paused_at = 0.0
+        self._eof_at = 0.0
+        self._linger_until = 0.0
+        self.client = ""
+
+    # --- the socket ------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client connected."""
+        self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        self.client = peer[0] if isinstance(peer, tuple) else "local"
+        sock = transport.get_extra_info("socket")
+        if sock is not None and sock.family in {socket.AF_INET, socket.AF_INET6}:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._transport.set_write_buffer_limits(high=self._host.limits.write_buffer_bytes)
+        self._since = self._loop.time()
+        if not self._host.opened(self):
+            self._refuse(Overloaded("Too many connections. Try again shortly.", headers={"retry-after": "1"}))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone: so is the reason to work."""
+        del exc
+        self._transport = None
+        self._host.closed(self)
+        for exchange in self._queue:
+            self._host.bodies_bytes -= exchange.body_bytes
+        self._queue.clear()
+        if self._reading is not None and self._reading is not self._active:
+            self._host.bodies_bytes -= self._reading.body_bytes
+        self._reading = None
+        if self._resumed is not None and not self._resumed.done():
+            self._resumed.set_result(None)
+        if self._task is not None:
+            self._task.cancel()
+
+    def eof_received(self) -> bool:
+        """The client sent FIN. True keeps our side open."""
+        if self._active is None or self._active is self._reading:
+            return False
+        self._eof_at = self._loop.time()
+        self._loop.call_later(self._host.limits.half_close_grace_s, self._check_half_closed)
+        return True
+
+    def _check_half_closed(self) -> None:
+        if self._transport is not None and self._active is not None and self._written_at < self._eof_at:
+            self._transport.abort()
+
+    def pause_writing(self) -> None:
+        """The client reads slower than we write."""
+        self._paused_at = self._loop.time()
+
+    def resume_writing(self) -> None:
+        """The buffer has drained."""
+        self._paused_at = 0.0
+        if self._resumed is not None and not self._resumed.done():
+            self._resumed.set_result(None)
+
+    async def writable(self) -> None:
+        """See `Channel`. The sweep ends a connection whose client never reads."""
+        if self._paused_at and self._transport is not None:
+            self._resumed = self._loop.create_future()
+            await self._resumed
+
+    def send(self, data: bytes) -> None:
+        """See `Channel`."""
+        if self._transport is not None:
+            self._transport.write(data)
+            self._written_at = self._loop.time()
+
+    # --- reading ---------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the client."""
+        if self._deaf:
+            return
+        if self._reading is None and not self._head_started_at:
+            self._head_started_at = self._loop.time()
+        self._raw_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # A server may ignore Upgrade (RFC 9110 section 7.8); the request is answered, and is the last.
+            self._deaf = True
+        except httptools.HttpParserError:
+            self._refuse(InvalidRequest("The request is not valid HTTP/1.1 (RFC 9112)."))
+        else:
+            self._bound_input()
+
+    def _bound_input(self) -> None:
+        """The limits that only the count of raw bytes shows."""
+        limits = self._host.limits
+        reading = self._reading
+        if self._head_started_at:
+            if self._raw_bytes > limits.max_header_bytes + _CHUNK_OVERHEAD_BYTES:
+                self._refuse(HeadersTooLarge(f"The request head is over {limits.max_header_bytes} bytes."))
+        elif reading is not None and b"transfer-encoding" in reading.headers:
+            # One-byte chunks cost six bytes each and are legal; megabytes of chunk extensions or trailers are not.
+            if self._raw_bytes > _CHUNK_OVERHEAD_BYTES + limits.max_header_bytes + 8 * reading.body_bytes:
+                self._refuse(InvalidRequest("The chunked body is mostly chunk framing."))
+        if self._queue and (len(self._queue) >= limits.pipeline_depth or self._unread_bytes > limits.max_header_bytes):
+            self._pause_reading()
+
+    def on_message_begin(self) -> None:
+        """llhttp: the first byte of a request."""
+        started_at = self._head_started_at or self._loop.time()
+        self._head_started_at = started_at
+        self._raw_bytes = self._header_bytes = 0
+        self._reading = Exchange(self, self.client, started_at)
+
+    def on_url(self, url: bytes) -> None:
+        """llhttp: the target, possibly in pieces."""
+        if self._reading is not None:
+            self._reading.path += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """llhttp: one header, or one trailer, which is dropped (RFC 9110 section 6.5.1)."""
+        exchange = self._reading
+        if exchange is None or not self._head_started_at:
+            return
+        key = name.lower()
+        headers = exchange.headers
+        if key in headers:
+            if key in _SINGLETONS:
+                exchange.fault = InvalidRequest(f"The header '{key.decode('latin-1')}' is given twice.")
+            value = headers[key] + b", " + value
+        headers[key] = value
+        self._header_bytes += len(name) + len(value)
+
+    def on_headers_complete(self) -> None:
+        """llhttp: the head is complete; the exchange takes its place in the queue."""
+        exchange = self._reading
+        if exchange is None:
+            return
+        self._header_bytes += len(exchange.path)
+        parser = self._parser
+        exchange.method = parser.get_method().decode("latin-1")
+        exchange.http_1_0 = parser.get_http_version() == "1.0"
+        exchange.keep_alive = parser.should_keep_alive() and not self._host.draining
+        exchange.path, _, exchange.query = exchange.path.partition(b"?")
+        self._head_started_at = 0.0
+        self._raw_bytes = 0
+        self._since = self._loop.time()
+        exchange.fault = exchange.fault or self._judge_head(exchange)
+        if exchange.fault is not None:
+            exchange.keep_alive = False
+        self._queue.append(exchange)
+        if self._active is None:
+            self._start_next()
+
+    def _judge_head(self, exchange: Exchange) -> Fault | None:
+        limits = self._host.limits
+        headers = exchange.headers
+        if self._header_bytes > limits.max_header_bytes or len(headers) > limits.max_headers:
+            return HeadersTooLarge(f"The head is over {limits.max_header_bytes} bytes or {limits.max_headers} headers.")
+        if exchange.http_1_0:
+            if b"transfer-encoding" in headers:
+                return InvalidRequest("HTTP/1.0 has no Transfer-Encoding (RFC 9112 section 6.1).")
+        elif b"host" not in headers:
+            return InvalidRequest("The Host header is missing (RFC 9112 section 3.2).")
+        if not exchange.path.startswith(b"/") and exchange.path != b"*":
+            return InvalidRequest("Only the origin form of a request target is read here, as in 'POST /v1/...'.")
+        if headers.get(b"content-encoding", b"identity") not in {b"identity", b""}:
+            return UnsupportedMedia("Send the body without Content-Encoding.")
+        length = headers.get(b"content-length")
+        if length is not None and int(length) > limits.max_body_bytes:
+            return self._too_large()
+        if self._host.bodies_bytes + int(length or 0) > limits.max_bodies_bytes:
+            return Overloaded("The gateway holds as many request bodies as it may.", headers={"retry-after": "1"})
+        exchange.expects_continue = headers.get(b"expect", b"").lower() == b"100-continue"
+        return None
+
+    def _too_large(self) -> PayloadTooLarge:
+        return PayloadTooLarge(f"The request body is over the limit of {self._host.limits.max_body_bytes} bytes.")
+
+    def on_body(self, data: bytes) -> None:
+        """llhttp: a piece of the body."""
+        exchange = self._reading
+        if exchange is None or exchange.fault is not None:
+            return
+        exchange.add_body(data)
+        self._host.bodies_bytes += len(data)
+        if exchange is not self._active:
+            self._unread_bytes += len(data)
+        if exchange.body_bytes > self._host.limits.max_body_bytes:
+            exchange.keep_alive = False
+            exchange.close_body(self._too_large())
+
+    def on_message_complete(self) -> None:
+        """llhttp: the request has arrived whole."""
+        exchange = self._reading
+        self._reading = None
+        if exchange is not None and exchange.fault is None:
+            exchange.close_body()
+
+    # --- running ---------------------------------------------------------------------------------------------
+
+    def _start_next(self) -> None:
+        exchange = self._active = self._queue.popleft()
+        task = self._task = self._loop.create_task(self._run(exchange))  # type: ignore[arg-type]
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: "asyncio.Future[None]") -> None:
+        """The handler has answered, or was cancelled because the client is gone."""
+        exchange = self._active
+        self._active = self._task = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._loop.call_exception_handler({"message": "A request's task failed", "exception": error})
+        if exchange is not None:
+            self._host.bodies_bytes -= exchange.body_bytes
+        if self._transport is None or exchange is None:
+            return
+        if not exchange.complete or exchange.fault is not None:
+            self._linger()
+        elif exchange.keep_alive and self._queue:
+            self._resume_reading()
+            self._start_next()
+        elif not exchange.keep_alive or self._eof_at or self._deaf or self._host.draining:
+            self._transport.close()
+        else:
+            self._since = self._loop.time()
+
+    def _refuse(self, fault: Fault) -> None:
+        """Answers what cannot be read further. An exchange that is being served is not disturbed."""
+        if self._transport is None or self._linger_until:
+            return
+        self._deaf = True
+        reading, self._reading = self._reading, None
+        self._head_started_at = 0.0
+        if reading is not None and (reading is self._active or reading in self._queue):
+            reading.keep_alive = False
+            reading.close_body(fault)
+            return
+        exchange = reading or Exchange(self, self.client, self._loop.time())
+        exchange.keep_alive = False
+        exchange.fault = fault
+        exchange.method = exchange.method or "GET"
+        self._queue.append(exchange)
+        if self._active is None:
+            self._start_next()
+
+    def _linger(self) -> None:
+        """Closes so that the answer survives: closing with bytes unread makes the kernel reset the connection and
+        the client may never see what was written (RFC 9112 section 9.6)."""
+        if self._transport is None:
+            return
+        self._deaf = True
+        self._linger_until = self._loop.time() + self._host.limits.linger_s
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    def _pause_reading(self) -> None:
+        if self._transport is not None and self._transport.is_reading():
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        self._unread_bytes = 0
+        if self._transport is not None and not self._transport.is_reading():
+            self._transport.resume_reading()
+
+    # --- what the server asks --------------------------------------------------------------------------------
+
+    def check(self, now: float) -> None:
+        """Enforces the deadline of the state the connection is in. Called by the sweep."""
+        transport = self._transport
+        if transport is None:
+            return
+        limits = self._host.limits
+        active = self._active
+        if self._linger_until:
+            if now > self._linger_until:
+                transport.abort()
+        elif self._paused_at and now - self._paused_at > limits.write_timeout_s:
+            transport.abort()
+        elif self._head_started_at:
+            if now - self._head_started_at > limits.header_timeout_s:
+                self._refuse(RequestTimeout(f"The request head did not arrive within {limits.header_timeout_s:g} s."))
+        elif self._reading is not None:
+            self._check_body(now, self._reading)
+        elif active is None:
+            if now - self._since > limits.keep_alive_s:
+                transport.close()
+        elif active.heartbeat and now - max(self._written_at, active.started_at) > limits.heartbeat_s:
+            # Whole events are written, so this falls between two of them. It keeps intermediaries from closing a
+            # silent stream, before its first event too.
+            active.write(active.heartbeat)
+
+    def _check_body(self, now: float, exchange: Exchange) -> None:
+        limits = self._host.limits
+        elapsed_s = now - self._since
+        slow = elapsed_s > limits.body_grace_s and exchange.body_bytes < limits.body_min_bytes_per_s * elapsed_s
+        if slow or elapsed_s > limits.body_timeout_s:
+            self._refuse(RequestTimeout("The request body arrived too slowly."))
+
+    def interrupt(self, fault: Fault) -> None:
+        """Ends the active exchange early; its client is told why."""
+        if self._active is not None and self._task is not None:
+            self._active.interruption = fault
+            self._task.cancel()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being received or served, or its answer is not yet with the kernel."""
+        if self._active is not None or self._queue or self._reading is not None:
+            return True
+        return self._transport is not None and self._transport.get_write_buffer_size() > 0
+
+    def close_if_idle(self) -> None:
+        """For draining: no further request is read on this connection."""
+        if self._active is not None:
+            self._active.keep_alive = self._active.keep_alive and self._active.head_sent
+        elif self._transport is not None and not self.busy:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Drops the socket."""
+        if self._transport is not None:
+            self._transport.abort()

@@ -1,0 +1,189 @@
+"""One request and its response: what a handler is given.
+
+A handler reads `body`, then answers once: `reply` with a whole body, or `begin_stream`, `write` and `end`. Nothing is
+sent before the first of these, so that a fault raised earlier can still choose the status. Writes are synchronous and
+whole (one event, one write); `flush` is where a handler waits for a client that reads slowly.
+"""
+
+import asyncio
+from typing import Protocol
+
+from tollhouse.errors import Fault
+from tollhouse.web.heads import json_body, response_head
+
+
+class Channel(Protocol):
+    """The connection, as an exchange sees it."""
+
+    def send(self, data: bytes) -> None:
+        """Writes to the socket; does nothing once the client is gone."""
+
+    async def writable(self) -> None:
+        """Returns at once unless the socket's buffer is over its limit."""
+
+
+class Exchange:
+    """A request as it was received and the response as far as it was sent."""
+
+    __slots__ = (
+        "_chunks",
+        "_waiter",
+        "body_bytes",
+        "channel",
+        "client",
+        "complete",
+        "expects_continue",
+        "fault",
+        "head_sent",
+        "headers",
+        "heartbeat",
+        "http_1_0",
+        "interruption",
+        "keep_alive",
+        "method",
+        "notes",
+        "path",
+        "pending_head",
+        "query",
+        "rest",
+        "request_id",
+        "sent_bytes",
+        "shared_headers",
+        "started_at",
+        "status",
+        "streaming",
+    )
+
+    def __init__(self, channel: Channel, client: str, started_at: float) -> None:
+        self.channel = channel
+        self.client = client
+        """The peer's address."""
+        self.started_at = started_at
+        """`loop.time` at the first byte of the request."""
+        self.method = ""
+        self.path = b""
+        self.query = b""
+        self.rest = b""
+        """What the braces of the route's template stand for."""
+        self.headers: dict[bytes, bytes] = {}
+        """Lower-case names."""
+        self.http_1_0 = False
+        self.keep_alive = True
+        self.expects_continue = False
+        self.fault: Fault | None = None
+        """Set by the protocol when the request is refused before any handler runs."""
+        self.interruption: Fault | None = None
+        """Set when the server ends the exchange early; the reason the client is told."""
+        self.request_id = ""
+        self.shared_headers = ""
+        """Header lines every response of this exchange carries: CORS, request id."""
+        self.status = 0
+        self.head_sent = False
+        self.streaming = False
+        self.pending_head = b""
+        self.heartbeat = b""
+        """Written by the server's sweep when a stream has been silent; empty for none."""
+        self.sent_bytes = 0
+        self.notes: dict[str, object] = {}
+        """What the access log says of this exchange beside the usual fields."""
+        self.complete = False
+        self.body_bytes = 0
+        self._chunks: list[bytes] = []
+        self._waiter: asyncio.Future[None] | None = None
+
+    # --- the request -----------------------------------------------------------------------------------------
+
+    async def body(self) -> bytes:
+        """The whole body. Raises `PayloadTooLarge`, `RequestTimeout`."""
+        if not self.complete and self.fault is None:
+            if self.expects_continue:
+                self.channel.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        if self.fault is not None:
+            raise self.fault
+        chunks = self._chunks
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def add_body(self, chunk: bytes) -> None:
+        """Called by the protocol for each piece."""
+        self._chunks.append(chunk)
+        self.body_bytes += len(chunk)
+
+    def close_body(self, fault: Fault | None = None) -> None:
+        """Called by the protocol once: the body is complete, or will never be."""
+        if fault is not None:
+            self.fault = fault
+            self._chunks.clear()
+        else:
+            self.complete = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def release_body(self) -> None:
+        """Frees the body's bytes once it is parsed."""
+        self._chunks.clear()
+
+    # --- the response ----------------------------------------------------------------------------------------
+
+    def reply(self, status: int, body: bytes, headers: str = "", content_type: str = "application/json") -> None:
+        """Answers with a whole body. ``headers`` are ready lines, each ended by CRLF."""
+        length = f"content-type: {content_type}\r\ncontent-length: {len(body)}\r\n"
+        head = response_head(status, length + self.shared_headers + headers, keep_alive=self.keep_alive)
+        self.status = status
+        self.head_sent = True
+        self.sent_bytes = len(body)
+        self.channel.send(head if self.method == "HEAD" or status == 204 else head + body)
+
+    def begin_stream(self, headers: str = "", heartbeat: bytes = b"") -> None:
+        """Starts an event stream. The head leaves with the first write, or with the first heartbeat."""
+        self.streaming = True
+        self.status = 200
+        framing = "" if self.http_1_0 else "transfer-encoding: chunked\r\n"
+        if self.http_1_0:
+            self.keep_alive = False
+        fixed = "content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
+        lines = fixed + framing + self.shared_headers + headers
+        self.pending_head = response_head(200, lines, keep_alive=self.keep_alive)
+        self.heartbeat = heartbeat
+
+    def write(self, data: bytes) -> None:
+        """Sends whole events in one write."""
+        self.sent_bytes += len(data)
+        framed = data if self.http_1_0 else b"%x\r\n%b\r\n" % (len(data), data)
+        if not self.head_sent:
+            self.head_sent = True
+            framed = self.pending_head + framed
+        self.channel.send(framed)
+
+    async def flush(self) -> None:
+        """Waits while the client reads slower than the upstream writes."""
+        await self.channel.writable()
+
+    def end(self, data: bytes = b"") -> None:
+        """Ends the stream, with its last events in the same write."""
+        self.streaming = False
+        self.heartbeat = b""
+        self.sent_bytes += len(data)
+        if self.http_1_0:
+            framed = data
+        elif data:
+            framed = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data)
+        else:
+            framed = b"0\r\n\r\n"
+        if not self.head_sent:
+            self.head_sent = True
+            framed = self.pending_head + framed
+        self.channel.send(framed)
+
+    def fail(self, fault: Fault) -> None:
+        """Answers with the fault: a status and JSON, or the last event of a stream that has begun."""
+        body = fault.body(self.request_id)
+        if self.streaming and self.head_sent:
+            self.end(b"data: " + json_body(body) + b"\n\n")
+            return
+        if self.head_sent:
+            return
+        self.streaming = False
+        lines = "".join([f"{name}: {value}\r\n" for name, value in fault.headers.items()])
+        self.reply(fault.status, json_body(body), lines)

@@ -1,0 +1,87 @@
+"""Which endpoint a path names. Matching is on the raw bytes of the path: nothing is decoded, so there is one spelling.
+
+A client may leave out ``/v1``, double a slash, or end with one (`base_url` set with or without a trailing slash): each
+is the same route. Anything else is a 404 that says what to try.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from tollhouse.errors import MethodNotAllowed, RouteNotFound
+from tollhouse.web.exchange import Exchange
+
+Handler = Callable[[Exchange], Awaitable[None]]
+Access = Literal["key", "public", "admin"]
+_SLASHES = re.compile(rb"/{2,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One endpoint. ``path`` is a template as documentation shows it; a last segment in braces takes the rest.
+
+    ``access`` declares who may call: a test fails for a route that does not say.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    access: Access
+
+
+class RouteTable:
+    """The routes of one listener."""
+
+    def __init__(self, routes: tuple[Route, ...]) -> None:
+        self.routes = routes
+        self._exact: dict[bytes, dict[str, Route]] = {}
+        self._prefixes: list[tuple[bytes, dict[str, Route]]] = []
+        for route in routes:
+            self._add(route)
+
+    def _add(self, route: Route) -> None:
+        path = route.path.encode()
+        if not path.endswith(b"}"):
+            for spelling in {path, path.removeprefix(b"/v1")} - {b""}:
+                self._exact.setdefault(spelling, {})[route.method] = route
+            return
+        prefix = path[: path.index(b"{")]
+        for known, methods in self._prefixes:
+            if known == prefix:
+                methods[route.method] = route
+                return
+        self._prefixes.append((prefix, {route.method: route}))
+
+    def find(self, method: str, path: bytes) -> tuple[Route, bytes]:
+        """The route, and what its braces stand for. Raises `RouteNotFound`, `MethodNotAllowed`."""
+        methods = self._exact.get(path)
+        rest = b""
+        if methods is None:
+            methods, rest = self._find_spelling(path)
+        route = methods.get(method) or (methods.get("GET") if method == "HEAD" else None)
+        if route is None:
+            allowed = ", ".join(sorted(methods))
+            raise MethodNotAllowed(f"This URL takes {allowed}, not {method}.", headers={"allow": allowed})
+        return route, rest
+
+    def methods(self, path: bytes) -> bool:
+        """Whether any route has this path: what a preflight asks."""
+        try:
+            self._find_spelling(path)
+        except RouteNotFound:
+            return False
+        return True
+
+    def _find_spelling(self, path: bytes) -> tuple[dict[str, Route], bytes]:
+        plain = _SLASHES.sub(b"/", path)
+        plain = plain.rstrip(b"/") or b"/"
+        methods = self._exact.get(plain)
+        if methods is not None:
+            return methods, b""
+        for prefix, candidates in self._prefixes:
+            for start in (prefix, prefix.removeprefix(b"/v1")):
+                if plain.startswith(start) and len(plain) > len(start):
+                    return candidates, plain[len(start) :]
+        shown = plain[:200].decode("ascii", "replace")
+        raise RouteNotFound(f"Unknown URL: {shown}. The API is under /v1, as in POST /v1/chat/completions.")
