@@ -5,6 +5,7 @@
 
 import http.client
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -89,6 +90,11 @@ def ask(route: Route, *, timeout_s: float = 5.0) -> dict[str, Any]:
     if reply.get("object") != "chat.completion" or not reply["choices"][0]["message"]["content"]:
         raise RuntimeError(f"{route.url} did not answer with a chat completion: {body[:300]!r}")
     return reply
+
+
+def connect(port: int) -> None:
+    """Raises OSError when nobody listens on the port."""
+    socket.create_connection(("127.0.0.1", port), timeout=1).close()
 
 
 def wait_until_answering(program: subprocess.Popen[bytes], attempt: Callable[[], object], *, log: Path) -> None:

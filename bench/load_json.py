@@ -35,7 +35,8 @@ class Load:
 
 def script(route: Route) -> str:
     """The Lua for wrk: the request, and a last line of JSON. A JSON string is a Lua string for the bytes we send."""
-    headers = "\n".join(f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in route.head().items())
+    pairs = [(json.dumps(name), json.dumps(value)) for name, value in route.head().items()]
+    headers = "\n".join(f"wrk.headers[{name}] = {value}" for name, value in pairs)
     return _SCRIPT.format(body=json.dumps(payloads.request(route.model).decode()), headers=headers)
 
 
@@ -43,8 +44,8 @@ def run(gateway: Gateway, load: Load, *, core: int, folder: Path) -> dict[str, A
     """One run: requests per second, CPU microseconds per request, and what went wrong."""
     lua = folder / f"wrk-{gateway.name}.lua"
     lua.write_text(script(gateway.json))
-    # wrk takes whole seconds only.
-    wrk = ["wrk", "-t1", f"-c{load.connections}", f"-d{max(1, round(load.seconds))}s", "--timeout", "30s", "-s", str(lua)]
+    seconds = max(1, round(load.seconds))  # wrk takes whole seconds only
+    wrk = ["wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(lua)]
     pids = gateway.family()
     before_s = probe.cpu_s(pids)
     done = subprocess.run(process.pinned(core, [*wrk, gateway.json.url]), capture_output=True, text=True, check=True)

@@ -6,6 +6,7 @@ opening and closing connections is not charged to chunks. Prints one JSON object
 
 import argparse
 import asyncio
+import contextlib
 import json
 import time
 from collections import Counter
@@ -176,10 +177,8 @@ async def _watch(totals: Totals, pids: list[int], window_s: float, limit_s: floa
     await asyncio.wait_for(totals.all_begun.wait(), limit_s)
     await asyncio.sleep(_SETTLE_S)
     began_s, cpu_s, tokens = time.monotonic(), probe.cpu_s(pids), totals.received
-    try:
+    with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(totals.first_ended.wait(), window_s)
-    except TimeoutError:
-        pass
     return Window(time.monotonic() - began_s, totals.received - tokens, probe.cpu_s(pids) - cpu_s)
 
 
@@ -210,8 +209,8 @@ def report(totals: Totals, window: Window) -> dict[str, Any]:
         "lost": totals.streams * totals.tokens - totals.received,
         "faults": dict(totals.faults.most_common(3)),
         "stalls": sum(gap > STALL_S for gap in gaps_s),
-        "gap_ms": {
-            name: round(gaps_s[int(share * (len(gaps_s) - 1))] * 1000, 2) if gaps_s else None
+        **{
+            f"gap_{name}_ms": round(gaps_s[int(share * (len(gaps_s) - 1))] * 1000, 2) if gaps_s else None
             for name, share in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999), ("max", 1.0))
         },
         "window": asdict(window),

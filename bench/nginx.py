@@ -76,8 +76,9 @@ def running_upstream(folder: Path, *, core: int) -> Iterator[int]:
 def running_proxy(site: Site) -> Iterator[Gateway]:
     """The baseline: nginx forwards the same requests to the same upstreams, reading neither."""
     port = process.free_port()
-    command = _write(site.folder / "proxy", _PROXY.format(port=port, json=site.upstreams.json, stream=site.upstreams.stream))
-    log = site.folder / "proxy" / "nginx.log"
+    folder, ports = site.folder / "proxy", site.upstreams
+    command = _write(folder, _PROXY.format(port=port, json=ports.json, stream=ports.stream))
+    log = folder / "nginx.log"
     with process.running(command, core=site.cores.gateway, log=log) as program:
         json_route = Route(port, payloads.MODEL, "/json/v1/chat/completions")
         stream_route = Route(port, payloads.MODEL, "/stream/v1/chat/completions")

@@ -1,8 +1,8 @@
 """A streaming upstream that keeps time: one OpenAI event per stream every 20 ms, for as many tokens as were asked for.
 
-Theory of operation: streams sit on a wheel of slots, one millisecond each; a turn of the wheel is the interval. One timer
-serves all streams, and neighbours in time are different streams, so a gateway meets events one by one as it would in
-life, not in one burst for all. The event bytes are made once. A late timer catches up slot by slot and never skips.
+Theory of operation: streams sit on a wheel of slots, one millisecond each; a turn of the wheel is the interval. One
+timer serves all streams, and neighbours in time are different streams, so a gateway meets events one by one as it would
+in life, not in one burst for all. The event bytes are made once. A late timer catches up slot by slot, never skips.
 
 Run as ``python -m bench.paced_upstream PORT [INTERVAL_MS]``.
 """

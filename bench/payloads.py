@@ -18,7 +18,22 @@ _ANSWER = (
     "I am sorry that your parcel came late and that the jar was damaged. We would like to put it right: shall we send "
     "a new jar today at no cost, or refund the full price to your card? Just tell us which you prefer."
 )
-_WORDS = (" the", " parcel", " arrived", " two", " days", " late", ",", " and", " we", " are", " sorry", " for", " that", ".")
+_WORDS = (
+    " the",
+    " parcel",
+    " came",
+    " two",
+    " days",
+    " late",
+    ",",
+    " and",
+    " we",
+    " are",
+    " sorry",
+    " for",
+    " it",
+    ".",
+)
 
 
 def request(model: str, *, stream: bool = False, max_tokens: int = 256) -> bytes:

@@ -108,6 +108,16 @@ def _count_node() -> int:
     return len(lock["packages"]) - 1  # The first entry is the folder itself.
 
 
+def versions() -> dict[str, str]:
+    """The versions of those peers that are installed."""
+    found = {}
+    for package in _LITELLM.glob("lib/*/site-packages/litellm-[0-9]*.dist-info"):
+        found["LiteLLM"] = package.name.removeprefix("litellm-").removesuffix(".dist-info")
+    if _PORTKEY_START.exists():
+        found["Portkey"] = json.loads((_PORTKEY_START.parent.parent / "package.json").read_text())["version"]
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """How to install, run and weigh one peer."""

@@ -1,6 +1,6 @@
 """What the kernel says about a process: CPU time, memory, and which cores there are to pin to.
 
-CPU is read from the process's own clock (``clock_getcpuclockid(3)``): nanoseconds, where /proc/PID/stat has 10 ms ticks.
+CPU is read from the process's own clock (``clock_getcpuclockid(3)``), in nanoseconds; /proc/PID/stat has 10 ms ticks.
 """
 
 import os

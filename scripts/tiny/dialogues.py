@@ -107,13 +107,21 @@ def turns(pair: Exchange) -> list[Turn]:
 
 
 def called(rng: Random) -> list[Turn]:
-    """A forced call, sometimes with the tool's result and what the model makes of it."""
-    system, question, call = shapes.call(rng)
-    if rng.random() < 0.75:
-        return [("system", system), *turns((question, call))]
+    """A forced or a chosen call, or none though functions are offered; sometimes the tool's answer and what is made of it."""
+    rule = shapes.FORCED if rng.random() < 0.35 else shapes.OFFERED
+    listing, question, call = shapes.call(rng, rule)
+    if rng.random() < 0.06:
+        return turns((question, rng.choice(elsewhere.FALLBACKS)))
+    head = [("system", listing)]
+    if rng.random() < 0.3:
+        head = [("system", f"{system(rng)}\n\n{listing}")] if rule == shapes.FORCED else [*head, ("system", system(rng))]
+    if rule == shapes.OFFERED and rng.random() < 0.35:
+        return [*head, *turns(exchange(rng))]
+    body = [*head, *turns((question, call))]
+    if rng.random() < 0.65:
+        return body
     answer = shapes.tool_result(rng)
-    head = [("system", rng.choice(SYSTEMS[:6]))] if rng.random() < 0.3 else []
-    return [*head, *turns((question, call)), ("tool", answer), ("assistant", f"The tool answered: {answer}")]
+    return [*body, ("tool", answer), ("assistant", f"The tool answered: {answer}")]
 
 
 def system(rng: Random) -> str:
@@ -127,9 +135,9 @@ def system(rng: Random) -> str:
 def dialogue(rng: Random) -> list[Turn]:
     """One dialogue of the mix."""
     draw = rng.random()
-    if draw < 0.09:
+    if draw < 0.13:
         return called(rng)
-    body = remembered(rng) if draw < 0.17 else []
+    body = remembered(rng) if draw < 0.20 else []
     if not body:
         body = [turn for _ in range(rng.choice((1, 1, 1, 1, 2, 2, 3, 5))) for turn in turns(exchange(rng))]
     return [("system", system(rng)), *body] if rng.random() < 0.3 else body

@@ -7,9 +7,15 @@ import numpy as np
 
 from bpe import SPECIALS, Tokenizer
 from model import Params, Shape
+from shapes import OFFERED
 
 # Roles the model was not trained on are read as their nearest; a call in the history is written as the model writes one itself.
 TEMPLATE = (
+    "{%- if tools -%}"
+    "{{- '<|system|>" + OFFERED + "\\n[' -}}"
+    "{%- for tool in tools -%}{{- tool['function'] | tojson -}}{%- if not loop.last -%}{{- ', ' -}}{%- endif -%}{%- endfor -%}"
+    "{{- ']<|end|>' -}}"
+    "{%- endif -%}"
     "{%- for message in messages -%}"
     "{%- set role = {'developer': 'system', 'function': 'tool'}.get(message['role'], message['role']) -%}"
     "{{- '<|' + role + '|>' -}}"

@@ -18,6 +18,9 @@ import words
 from dialogues import TOPICS, Turn
 
 
+OBJECTS, FORCED_CALLS, CHOSEN_CALLS = "JSON objects", "forced calls", "calls it chooses"
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
     """A conversation that ends with the user, and the answers that count as right."""
@@ -84,15 +87,20 @@ def lists() -> list[Probe]:
 
 def objects(rng: Random) -> list[Probe]:
     """JSON objects with fresh values; the answer must be equal as JSON."""
-    return [ask("JSON objects", *shapes.given(rng)) for _ in range(60)]
+    return [ask(OBJECTS, *shapes.given(rng)) for _ in range(60)]
 
 
 def calls(rng: Random) -> list[Probe]:
-    """Forced function calls with fresh functions."""
+    """Function calls with fresh functions: forced ones, chosen ones, and questions that need none of those offered."""
     found = []
-    for _ in range(60):
-        system, question, answer = shapes.call(rng)
-        found.append(Probe("forced calls", (("system", system), ("user", question)), (answer,)))
+    for area, rule in ((FORCED_CALLS, shapes.FORCED), (CHOSEN_CALLS, shapes.OFFERED)):
+        for _ in range(50):
+            system, question, answer = shapes.call(rng, rule)
+            found.append(Probe(area, (("system", system), ("user", question)), (answer,)))
+    for country, city in list(words.CAPITALS.items())[:40]:
+        system, _, _ = shapes.call(rng, shapes.OFFERED)
+        question = f"What is the capital of {country}?"
+        found.append(Probe("no call needed", (("system", system), ("user", question)), (f"The capital of {country} is {city}.",)))
     return found
 
 
@@ -113,7 +121,7 @@ def outside(rng: Random) -> list[Probe]:
 
 def right(probe: Probe, answer: str) -> bool:
     """Whether an answer is accepted. JSON is compared as values, all else as text without surrounding space."""
-    if probe.area in {"JSON objects", "forced calls"}:
+    if probe.area in {OBJECTS, FORCED_CALLS, CHOSEN_CALLS}:
         try:
             return bool(json.loads(answer) == json.loads(probe.accepted[0]))
         except ValueError:

@@ -1,15 +1,17 @@
 """JSON: objects that a question describes, and calls of a function that the system message lists. `dialogues` draws from here.
 
-The system text of `call` is the one that Tollhouse's llama.cpp provider writes when a client forces a tool call.
+`FORCED` is what Tollhouse's llama.cpp provider writes when a client forces a call; `OFFERED` is in the model's chat template.
 """
 
 import json
+from dataclasses import dataclass
 from random import Random
 
 import words
 from skills import Exchange, made_up
 
-CALL_RULE = "Call one function. Answer only with a JSON object that has its name and its arguments. The functions:"
+FORCED = "Call one function. Answer only with a JSON object that has its name and its arguments. The functions:"
+OFFERED = "You can call a function. To call one, answer only with a JSON object that has its name and its arguments. The functions:"
 
 TEXT_FIELDS = "name city country title color colour language animal status author category label food".split()
 NUMBER_FIELDS = "age year count price quantity score size height total number".split()
@@ -80,33 +82,78 @@ def extraction(rng: Random) -> Exchange:
     return rng.choice(forms).format(sentence), json.dumps({"name": name, "age": age, "city": city})
 
 
-def function(rng: Random) -> tuple[str, str, str]:
-    """A function's name, its parameter and the parameter's type."""
-    verb = rng.choice(("get", "find", "set", "send", "look_up", "create", "delete", "search", "book", "read"))
-    parameter = rng.choice((*TEXT_FIELDS, *NUMBER_FIELDS, "query", "location", "text", "id", made_up(rng)))
-    noun = rng.choice((*words.THINGS, "weather", "time", "user", "order", "price", "news", made_up(rng)))
-    return f"{verb}_{noun}", parameter, "integer" if parameter in NUMBER_FIELDS else "string"
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function that the system message lists: its parameters are ``(name, JSON type)``."""
+
+    name: str
+    parameters: tuple[tuple[str, str], ...]
+
+    @property
+    def told(self) -> str:
+        """The name as a person says it."""
+        return self.name.replace("_", " ")
 
 
-def call(rng: Random) -> tuple[str, str, str]:
-    """A forced call: the system text, the question and the call. The argument's value is a word of the question."""
-    functions = [function(rng) for _ in range(rng.randint(1, 2))]
-    if rng.random() < 0.3:
-        functions[0] = ("get_weather", rng.choice(("city", "location")), "string")
-    name, parameter, kind = rng.choice(functions)
-    listed = [
-        {"name": title, "parameters": {"type": "object", "properties": {field: {"type": sort}}, "required": [field]}}
-        for title, field, sort in functions
-    ]
-    value: str | int = rng.randint(1, 99) if kind == "integer" else text_value(rng, parameter)
-    if parameter in {"city", "location"}:
-        value = text_value(rng, "city")
-    told = name.replace("_", " ")
-    forms = ["Please {t} {v}", "{t}: {v}", "I want to {t} for {v}", "Use {v} to {t}", "Can you {t} for {v}?", "{t} with {p} {v}"]
-    if name == "get_weather":
-        forms = ["What is the weather in {v}?", "How is the weather in {v}?", "What is the weather like in {v} today?", "weather in {v}"]
-    question = rng.choice(forms).format(t=told, v=value, p=parameter)
-    return f"{CALL_RULE}\n{json.dumps(listed)}", question, json.dumps({"name": name, "arguments": {parameter: value}})
+def function(rng: Random) -> Function:
+    """A function with between none and two parameters."""
+    if rng.random() < 0.2:
+        return Function("get_weather", ((rng.choice(("city", "location")), "string"),))
+    verb = rng.choice(("get", "find", "set", "send", "look_up", "create", "delete", "search", "book", "read", "check"))
+    noun = rng.choice((*words.THINGS, "weather", "time", "user", "order", "price", "news", "stock", made_up(rng)))
+    pool = [*TEXT_FIELDS, *NUMBER_FIELDS, "query", "location", "text", "id", made_up(rng)]
+    chosen = rng.sample(pool, rng.choices((0, 1, 2), (1, 6, 3))[0])
+    return Function(f"{verb}_{noun}", tuple((name, "integer" if name in NUMBER_FIELDS else "string") for name in chosen))
+
+
+def listed(rng: Random, functions: list[Function]) -> str:
+    """The functions as JSON, in the manner of a request's ``tools``."""
+    found = []
+    for one in functions:
+        properties = {name: {"type": kind} for name, kind in one.parameters}
+        for name, about in properties.items():
+            if rng.random() < 0.25:
+                about["description"] = rng.choice((f"The {name}.", f"the {name} to use", f"Which {name}"))
+        entry: dict[str, object] = {"name": one.name}
+        if rng.random() < 0.5:
+            entry["description"] = rng.choice((f"{one.told.capitalize()}.", f"Use this to {one.told}.", f"{one.told} for the user"))
+        schema: dict[str, object] = {"type": "object", "properties": properties, "required": list(properties)}
+        entry["parameters"] = schema if rng.random() < 0.7 else {**schema, "additionalProperties": False}
+        found.append(entry if rng.random() < 0.8 else {**entry, "strict": True})
+    return json.dumps(found)
+
+
+def request(rng: Random, one: Function) -> Exchange:
+    """A question that the function answers, and the call; its values are words of the question."""
+    values: dict[str, str | int] = {
+        name: rng.randint(1, 99) if kind == "integer" else text_value(rng, "city" if name == "location" else name)
+        for name, kind in one.parameters
+    }
+    shown = [str(value) for value in values.values()]
+    if one.name == "get_weather":
+        forms = ["What is the weather in {v}?", "How is the weather in {v}?", "What is the weather like in {v} today?", "weather in {v}",
+                 "What's the weather in {v}?", "Is it raining in {v}?", "Tell me the weather in {v}", "Weather for {v}, please"]  # fmt: skip
+    elif len(shown) == 1:
+        forms = ["Please {t} {v}", "{t}: {v}", "I want to {t} for {v}", "Use {v} to {t}", "Can you {t} for {v}?", "{t} with {p} {v}"]
+    elif shown:
+        forms = ["{t} with {pairs}", "Please {t} with {pairs}", "Can you {t}? {pairs}", "{t}: {pairs}"]
+    else:
+        forms = ["Please {t}", "{t}", "Can you {t}?", "I want to {t}", "{t} now"]
+    pairs = joined([f"{name} {value}" for name, value in values.items()]) if values else ""
+    question = rng.choice(forms).format(t=one.told, v=shown[0] if shown else "", p=next(iter(values), ""), pairs=pairs)
+    return question, json.dumps({"name": one.name, "arguments": values})
+
+
+def toolbox(rng: Random) -> list[Function]:
+    """Between one and three functions with different names."""
+    return list({one.name: one for one in (function(rng) for _ in range(rng.choice((1, 1, 2, 3))))}.values())
+
+
+def call(rng: Random, rule: str) -> tuple[str, str, str]:
+    """A call: the system text under this rule, the question and the call."""
+    functions = toolbox(rng)
+    question, answer = request(rng, rng.choice(functions))
+    return f"{rule}\n{listed(rng, functions)}", question, answer
 
 
 def tool_result(rng: Random) -> str:

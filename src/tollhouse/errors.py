@@ -24,7 +24,7 @@ Fault
 │   ├── UpstreamAuth          502   our credential was refused (never 401: it is not the client's key)
 │   ├── UpstreamRateLimited   429
 │   ├── UpstreamUnavailable   503   the host says it cannot, or every target failed
-│   └── UpstreamRejected      4xx   the host refused this request; its status is kept
+│   └── UpstreamRejected      4xx   the host refused this request; its status is kept (UpstreamModelMissing: 404)
 └── OurFault         500 InternalError, 503 Draining, StorageUnavailable
 
 ``web`` turns a Fault into JSON in one place. ``message`` is always safe to show: an upstream's own text is used
@@ -96,7 +96,7 @@ class Unauthorized(ClientFault):
     """No key, or a key that is unknown or revoked: the three are told apart by nothing but the missing header."""
 
     status = 401
-    code = "invalid_api_key"
+    code: str | None = "invalid_api_key"
     error_id = "UNAUTHORIZED"
 
 
@@ -199,7 +199,7 @@ class UpstreamFault(Fault):
 
     status = 502
     type = "upstream_error"
-    code = "upstream_error"
+    code: str | None = "upstream_error"
     error_id = "UPSTREAM_ERROR"
     retryable = True
 
@@ -306,13 +306,21 @@ class UpstreamRejected(UpstreamFault):
 
     status = 400
     type = "invalid_request_error"
-    code = None
+    code: str | None = None
     error_id = "UPSTREAM_REJECTED"
     retryable = False
 
     def __init__(self, message: str, *, status: int, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message, param=param, code=code)
         self.status = status
+
+
+class UpstreamModelMissing(UpstreamRejected):
+    """The host does not serve this model, or not to this credential. Another host may."""
+
+    code = "model_not_found"
+    error_id = "UPSTREAM_MODEL_MISSING"
+    retryable = True
 
 
 # --- our fault ---------------------------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ async def wait(running: Running, exchange: Exchange) -> None:
 
 async def stream(running: Running, exchange: Exchange) -> None:
     """Two events, with the gate between them."""
-    exchange.begin_stream(heartbeat=b"data: {}\n\n")
+    exchange.begin_stream(heartbeat=lambda: b"data: {}\n\n")
     try:
         exchange.write(b'data: {"n":1}\n\n')
         if running.gate is not None:

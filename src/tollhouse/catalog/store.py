@@ -8,13 +8,14 @@ missing price is never read as 0.
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
+from tollhouse.catalog.spelling import plain
 from tollhouse.types.calls import ModelFacts, Prices, Quirks
 
 COMPATIBLE = "@ai-sdk/openai-compatible"
@@ -31,7 +32,7 @@ class ProviderRow:
     base_url: str | None
     key_vars: tuple[str, ...]
     auth: str = "bearer"
-    quirks: Quirks = Quirks()
+    quirks: Quirks = field(default_factory=Quirks)
     docs_url: str = ""
     reason: str | None = None
     opt_in: str | None = None
@@ -112,6 +113,7 @@ class Catalogue:
         self._raw = {name: provider.models for name, provider in document.providers.items()}
         self._rows: dict[str, dict[str, _Row]] = {}
         self._facts: dict[str, dict[str, ModelFacts]] = {}
+        self._offering: dict[str, list[str]] = {}
         none = _Host()
         rows = {name: _provider(name, p, overlay.get(name, none)) for name, p in document.providers.items()}
         self.providers: Mapping[str, ProviderRow] = MappingProxyType(rows)
@@ -131,6 +133,16 @@ class Catalogue:
     def model_ids(self, provider: str) -> tuple[str, ...]:
         """The ids alone."""
         return tuple(self._columns(provider))
+
+    def offering(self, name: str) -> tuple[str, ...]:
+        """The hosts, enabled or not, that list a model of this name, spelled so or nearly so (`spelling.plain`)."""
+        if not self._offering:
+            for provider in self._raw:
+                for model in self._columns(provider):
+                    hosts = self._offering.setdefault(plain(model), [])
+                    if hosts[-1:] != [provider]:
+                        hosts.append(provider)
+        return tuple(self._offering.get(plain(name), ()))
 
     def tiers(self, provider: str, model: str) -> tuple[PriceTier, ...]:
         """The prices for long prompts, by rising length; a class without a figure keeps the model's own price."""

@@ -6,9 +6,9 @@ Theory of operation
 -------------------
 Clients read streams with parsers that were only ever tried on OpenAI's own. What they have in common is kept here,
 whatever the upstream sent: one id, created and model; ``role`` with empty content in the first delta of a choice and
-never again; every choice with ``index`` and ``delta``; tool calls as `tools` has it; one terminal finish reason for each
-choice, in an empty delta, as the last thing said of it; no ``error`` or ``usage`` that was not asked for; one ``data``
-line for each event, of at most 64 KiB where it is text that makes it long.
+never again; every choice with ``index`` and ``delta``; tool calls as `tools` has it; one terminal finish reason for
+each choice, in an empty delta, as the last thing said of it; no ``error``, and no ``usage`` that was not asked for; one
+``data`` line for each event, of at most 64 KiB where it is text that makes it long.
 
 Nearly every chunk is text for a choice that is open already: such a chunk is given our identity and encoded, nothing
 more. The finish reason is held back until the stream ends, because hosts go on after it: with a second one, with
@@ -37,6 +37,13 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID_CHARS = 29
 _encode = msgspec.json.Encoder().encode
 
+_TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
+"""The members of a delta that are text for people, which may be cut anywhere."""
+_CALLS = frozenset({"tool_calls", "function_call"})
+_NOT_SAID = _CALLS | {"role"}
+_OWN = frozenset({"index", "delta", "finish_reason"})
+_ENVELOPE = frozenset({"id", "object", "created", "model", "choices", "usage", "error"})
+
 
 def mint_chat_id(random: bytes) -> str:
     """``chatcmpl-`` and 29 alphanumerics, as OpenAI's ids look. Needs 22 random bytes (29 characters are 173 bits)."""
@@ -64,9 +71,10 @@ class _Choice:
 class ChatStream:
     """One streamed answer, as bytes. It takes the chunks over: the dicts given to `encode` are changed."""
 
-    __slots__ = ("_choices", "_identity", "_ordinary", "_usage_asked", "tally")
+    __slots__ = ("_choices", "_identity", "_ordinary", "_usage_asked", "stream_id", "tally")
 
     def __init__(self, stream_id: str, created: int, model: str, include_usage: bool) -> None:
+        self.stream_id = stream_id
         self._identity = {"id": stream_id, "object": "chat.completion.chunk", "created": created, "model": model}
         self._ordinary: dict[str, Any] = {**self._identity, "usage": None} if include_usage else self._identity
         """What every ordinary chunk carries; OpenAI sends ``usage: null`` where usage will come."""
@@ -80,35 +88,15 @@ class ChatStream:
 
         Raises `UpstreamBadResponse` for what JSON cannot carry.
         """
-        ordinary, choices, add = self._ordinary, self._choices, self.tally.add
         lines: list[bytes] = []
         for chunk in chunks:
-            held = chunk["choices"]
-            if len(held) == 1:
-                choice = held[0]
-                delta = choice["delta"]
-                content = delta.get("content")
-                if (
-                    content
-                    and choice["finish_reason"] is None
-                    and choice["index"] in choices
-                    and len(delta) == 1
-                    and len(content) <= _SLICE_CHARS
-                ):
-                    add(content)
-                    chunk.update(ordinary)
-                    lines.append(_event(chunk))
-                    continue
-            lines += map(_event, self._canonical(chunk))
+            if not (self._is_plain(chunk["choices"]) and self._encode_plain(chunk, lines)):
+                lines += map(_event, self._canonical(chunk))
         return b"".join(lines)
 
     def finish(self, usage: dict[str, Any] | None) -> bytes:
         """The end: what each choice still owes, the usage if it was asked for, and ``[DONE]``."""
-        if not self._choices:
-            self._open(0)
-        lines: list[bytes] = []
-        if not self._choices:
-            lines.append(self._opener(0))
+        lines = [] if self._choices else [self.heartbeat()]
         for index in sorted(self._choices):
             lines += map(_event, self._ending(index, self._choices[index]))
         if self._usage_asked:
@@ -116,3 +104,153 @@ class ChatStream:
             lines.append(_event({**self._identity, "choices": [], "usage": counted}))
         lines.append(b"data: [DONE]\n\n")
         return b"".join(lines)
+
+    def heartbeat(self) -> bytes:
+        """An event that says nothing, in the one form that no client stumbles over: an empty delta of this stream.
+
+        Before any content it is the first delta of choice 0, which is the same whatever host answers in the end.
+        """
+        delta = {} if 0 in self._choices else self._open(0)
+        return _event(self._chunk({}, {"index": 0, "delta": delta, "finish_reason": None}))
+
+    @staticmethod
+    def error_event(fault_body: dict[str, Any]) -> bytes:
+        """The last event of a stream that failed, from `Fault.body`. No ``[DONE]`` follows it.
+
+        ``error`` is the first key and the JSON compact: go-openai looks for exactly ``data: {"error":``.
+        """
+        return _event(fault_body)
+
+    def _is_plain(self, held: list[dict[str, Any]]) -> bool:
+        """Whether a chunk is text for one open choice, as nearly all are."""
+        if len(held) != 1:
+            return False
+        choice = held[0]
+        if choice["index"] not in self._choices or choice.get("finish_reason") is not None:
+            return False
+        delta = choice["delta"]
+        if "role" in delta:
+            del delta["role"]
+        return ("content" in delta and len(delta) == 1) or not delta.keys() & _CALLS
+
+    def _encode_plain(self, chunk: dict[str, Any], lines: list[bytes]) -> bool:
+        """Adds the event of a plain chunk, unless it is too long for one line."""
+        chunk.update(self._ordinary)
+        line = _event(chunk)
+        if len(line) > MAX_LINE_BYTES:
+            return False
+        delta = chunk["choices"][0]["delta"]
+        for name in _TEXTS if len(delta) > 1 else delta:
+            if isinstance(text := delta.get(name), str):
+                self.tally.add(text)
+        lines.append(line)
+        return True
+
+    def _chunk(self, envelope: dict[str, Any], choice: dict[str, Any]) -> dict[str, Any]:
+        return {**envelope, **self._ordinary, "choices": [choice]}
+
+    def _open(self, index: int) -> dict[str, Any]:
+        """The first delta of a choice."""
+        self._choices[index] = _Choice()
+        return {"role": "assistant", "content": ""}
+
+    def _canonical(self, chunk: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """A chunk of any shape as canonical ones, each about one choice."""
+        envelope = {name: value for name, value in chunk.items() if name not in _ENVELOPE}
+        held = chunk["choices"] or [{"index": 0, "delta": {}, "finish_reason": None}]
+        for choice in held:
+            for part in self._parts(choice, envelope):
+                yield self._chunk(envelope, part)
+                envelope = {}
+
+    def _parts(self, choice: dict[str, Any], envelope: dict[str, Any]) -> list[dict[str, Any]]:
+        """One choice of a chunk as choices of one delta each. What else it holds rides on the first with text.
+
+        With a finish reason and nothing said beside it, it rides on the terminal, and so does the envelope.
+        """
+        index, reason = choice["index"], choice.get("finish_reason")
+        extras = {name: value for name, value in choice.items() if name not in _OWN}
+        opener = None if index in self._choices else self._open(index)
+        state = self._choices[index]
+        deltas = self._deltas(state, index, choice["delta"])
+        ended = reason is not None and state.reason is None
+        if ended:
+            state.reason = reason
+        if not deltas and ended:
+            state.extras = (dict(envelope), extras)
+            envelope.clear()
+        elif not deltas and opener is None and (extras or envelope):
+            deltas = [{}]
+        elif not deltas and opener is not None:
+            deltas, opener = [opener], None
+        parts = [{"index": index, "delta": delta, "finish_reason": None} for delta in deltas]
+        if parts:
+            parts[0] = {"index": index, "delta": deltas[0], **extras, "finish_reason": None}
+        if opener is not None:
+            parts.insert(0, {"index": index, "delta": opener, "finish_reason": None})
+        return parts
+
+    def _deltas(self, state: _Choice, index: int, delta: dict[str, Any]) -> list[dict[str, Any]]:
+        """What a delta says, in pieces that clients can take: text first, then each tool call fragment by itself."""
+        said = {name: value for name, value in delta.items() if name not in _NOT_SAID and value not in (None, "")}
+        legacy = delta.get("function_call")
+        if isinstance(legacy, dict) and any(legacy.values()):
+            state.legacy_call = True
+            said["function_call"] = legacy
+            self.tally.add(str(legacy.get("arguments") or ""))
+        for name in _TEXTS:
+            if isinstance(text := said.get(name), str):
+                self.tally.add(text)
+        deltas = _sliced(said)
+        entries = delta.get("tool_calls")
+        if isinstance(entries, list) and entries:
+            if state.calls is None:
+                state.calls = ToolCalls(self.stream_id, index)
+            deltas += self._call_deltas(state.calls.take(entries))
+        return deltas
+
+    def _call_deltas(self, fragments: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        deltas = []
+        for fragment in fragments:
+            function = fragment.get("function") or fragment["custom"]
+            self.tally.add("".join(function.values()))
+            deltas += [{"tool_calls": [piece]} for piece in _sliced_call(fragment)]
+        return deltas
+
+    def _ending(self, index: int, state: _Choice) -> Iterator[dict[str, Any]]:
+        """The terminal chunk of a choice, and before it what its tool calls still owe."""
+        reason = finish_reason(state.reason, called=bool(state.calls), legacy_call=state.legacy_call)
+        envelope, extras = state.extras
+        if state.calls is not None:
+            for delta in self._call_deltas(state.calls.finish(whole=reason == "tool_calls")):
+                yield self._chunk({}, {"index": index, "delta": delta, "finish_reason": None})
+        yield self._chunk(envelope, {"index": index, "delta": {}, **extras, "finish_reason": reason})
+
+
+def _event(value: dict[str, Any]) -> bytes:
+    try:
+        return b"data: " + _encode(value) + b"\n\n"
+    except (ValueError, RecursionError) as problem:
+        raise UpstreamBadResponse("The upstream's answer cannot be written as JSON.") from problem
+
+
+def _sliced(delta: dict[str, Any]) -> list[dict[str, Any]]:
+    """A delta in pieces whose texts are short enough for one line each."""
+    long = [name for name in _TEXTS if isinstance(text := delta.get(name), str) and len(text) > _SLICE_CHARS]
+    short = {name: value for name, value in delta.items() if name not in long}
+    pieces = [short] if short else []
+    for name in long:
+        text = delta[name]
+        pieces += [{name: text[at : at + _SLICE_CHARS]} for at in range(0, len(text), _SLICE_CHARS)]
+    return pieces
+
+
+def _sliced_call(fragment: dict[str, Any]) -> list[dict[str, Any]]:
+    """A fragment of a function's arguments in pieces, likewise."""
+    text = fragment.get("function", {}).get("arguments", "")
+    if len(text) <= _SLICE_CHARS:
+        return [fragment]
+    starts = range(_SLICE_CHARS, len(text), _SLICE_CHARS)
+    rest = [{"arguments": text[at : at + _SLICE_CHARS]} for at in starts]
+    first = {**fragment, "function": {**fragment["function"], "arguments": text[:_SLICE_CHARS]}}
+    return [first, *[{"index": fragment["index"], "function": function} for function in rest]]

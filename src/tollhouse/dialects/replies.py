@@ -146,6 +146,5 @@ def split_reply(reply: dict[str, Any]) -> list[dict[str, Any]]:
         rest = {key: value for key, value in choice.items() if key not in ("message", "finish_reason")}
         said = {**rest, "delta": delta, "finish_reason": None}
         ended = {"index": choice["index"], "delta": {}, "finish_reason": choice["finish_reason"]}
-        for part in (said, ended):
-            chunks.append({**envelope, "object": "chat.completion.chunk", "choices": [part]})
+        chunks += [{**envelope, "object": "chat.completion.chunk", "choices": [part]} for part in (said, ended)]
     return chunks

@@ -1,4 +1,4 @@
-"""Server-sent events: bytes of a stream in, whole events out. Called by every provider's stream decoder.
+r"""Server-sent events: bytes of a stream in, whole events out. Called by every provider's stream decoder.
 
 Theory of operation
 -------------------
@@ -6,12 +6,13 @@ The grammar is the WHATWG's (https://html.spec.whatwg.org/multipage/server-sent-
 lines end in CRLF, CR or LF; a blank line dispatches the event whose fields were read; ``data`` lines of one event are
 joined by LF; a line that begins with a colon is a comment; ``id`` and ``retry`` mean nothing to us and are dropped.
 
-*Bytes, not text.* Every byte the grammar cares about is ASCII, and UTF-8 never uses an ASCII byte inside a longer
-character, so a character split across two reads needs no care. Whether the data is UTF-8 is the JSON decoder's business.
+*Bytes, not text.* Every byte the grammar cares about is ASCII, and UTF-8 has no ASCII byte inside a longer character,
+so a character split across two reads needs no care. Whether the data is UTF-8 is the JSON decoder's business.
 
-*Two paths.* Nearly every read holds whole blocks of the form ``data: ...\\n\\n``. One split and one count recognise that
-exactly: n parts cut at ``\\n\\ndata: `` have 2n - 2 line feeds between them, and more in all if one is inside a part.
-Anything else goes line by line. Both paths give the same events, which the tests show by cutting a corpus at every offset.
+*Two paths.* Nearly every read begins a block of the form ``data: ...\n\n`` and holds nothing else. One split and one
+count recognise that exactly: n parts cut at ``\n\ndata: `` have 2n - 2 line feeds between them, and more in all if one
+is inside a part. Anything else goes line by line. Both paths give the same events, which the tests show by cutting a
+corpus at every offset.
 
 *CR.* A CR ends its line at once, for waiting to see whether an LF follows would hold an event back; an LF that does
 follow, perhaps in the next read, belongs to it and is dropped.

@@ -70,6 +70,9 @@ class ToolCalls:
         self._ids: set[str] = set()
         self._announced = 0
 
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
     def take(self, entries: list[Any]) -> list[dict[str, Any]]:
         """One delta's ``tool_calls`` as canonical fragments, in order, each to be sent in a delta of its own."""
         fragments: list[dict[str, Any]] = []

@@ -9,11 +9,9 @@ synchronous: it stops the source, and wakes a reader in another task by moving i
 """
 
 import asyncio
-import contextlib
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from tollhouse.errors import UpstreamFault, UpstreamInterrupted, UpstreamStalled, UpstreamTimeout, UpstreamTooLarge
 from tollhouse.types.wire import Timeouts
@@ -71,8 +69,19 @@ class Reply:
     ``started_at`` is the loop's time when the request was taken: total and first-byte limits run from there.
     """
 
-    __slots__ = ("_body", "_closed", "_closing", "_ended", "_fresh", "_reading", "_started_at", "_timeouts",
-                 "headers", "status")
+    __slots__ = (
+        "_body",
+        "_closed",
+        "_closing",
+        "_ended",
+        "_fresh",
+        "_reading",
+        "_started_at",
+        "_timeouts",
+        "__weakref__",
+        "headers",
+        "status",
+    )
 
     def __init__(
         self,
@@ -139,7 +148,7 @@ class Reply:
         elif isinstance(self._body, Player):
             self._body.close()
         elif isinstance(self._body, AsyncGenerator) and not self._ended:
-            self._closing = asyncio.get_running_loop().create_task(end(self._body))
+            self._closing = asyncio.get_running_loop().create_task(finish(self._body))
 
     async def _next_piece(self) -> bytes:
         """The next piece that is not empty, for an empty one would read as the end."""
@@ -161,3 +170,8 @@ class Reply:
         if total_at < soon_at:
             return total_at, UpstreamTimeout(f"The whole answer took longer than {limits.total_s:g} s.")
         return soon_at, late
+
+
+async def finish(source: AsyncGenerator[bytes, None]) -> None:
+    """Ends a generator that is not being read: its ``finally`` blocks run."""
+    await source.aclose()

@@ -41,6 +41,7 @@ class Keyring:
         self._pepper = pepper
         self._version: int | None = None
         self._principals: dict[bytes, Principal] = {}
+        self._lent: dict[bytes, Principal] = {}
         self.refresh()
 
     def __len__(self) -> int:
@@ -54,6 +55,12 @@ class Keyring:
         live = [record for record in self._store.keys() if record.revoked_at is None]
         self._principals = {record.digest: Principal(record.id, record.name) for record in live}
         self._version = version
+
+    def lend(self) -> str:
+        """A key that is valid for the life of this process and stored nowhere; for the program that started it."""
+        text, record = mint_key(self._pepper, "session", 0)
+        self._lent[record.digest] = Principal(record.id, record.name)
+        return text
 
     def identify(self, headers: dict[bytes, bytes]) -> Principal:
         """The caller. Takes ``Authorization: Bearer`` or ``x-api-key``; where both are sent, either may be valid
@@ -73,4 +80,5 @@ class Keyring:
         raise Unauthorized(_WRONG)
 
     def _find(self, key: bytes) -> Principal | None:
-        return self._principals.get(digest_key(self._pepper, key))
+        digest = digest_key(self._pepper, key)
+        return self._principals.get(digest) or self._lent.get(digest)

@@ -75,6 +75,12 @@ def read_providers(tables: object, timeouts: Timeouts, sources: Sources) -> dict
     return found
 
 
+def as_secret(text: str) -> Secret | None:
+    """A credential without the white space around it, or None: it goes into a header, so it must be visible ASCII."""
+    text = text.strip()
+    return Secret(text) if text and all(" " <= c <= "~" for c in text) else None
+
+
 @dataclass(slots=True)
 class _ProviderReader:
     """The reading of one provider's table; ``literals`` gathers the keys whose secrets stand in the file itself."""
@@ -172,7 +178,7 @@ class _ProviderReader:
         return None
 
     def _secret(self, reference: str, where: str) -> Secret | None:
-        """The text that a reference leads to. It goes into a header, so it must be visible ASCII (RFC 9110 5.5)."""
+        """The text that a reference leads to."""
         kind, _, rest = reference.partition(":")
         text: str | None
         if kind == "env":
@@ -187,11 +193,10 @@ class _ProviderReader:
         else:
             text = reference
             self.literals.append(where)
-        text = text.strip()
-        if not text or not all(" " <= c <= "~" for c in text):
+        secret = as_secret(text)
+        if secret is None:
             self.note(where, "empty, or holds a line break or a character that no header may hold")
-            return None
-        return Secret(text)
+        return secret
 
     def _file(self, name: str, where: str) -> str | None:
         path = self.sources.folder / name

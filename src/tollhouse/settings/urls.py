@@ -61,6 +61,14 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+def loopback_port(url: str) -> int | None:
+    """The port of this machine that a checked URL leads to; None where it leads elsewhere."""
+    if not is_loopback(url):
+        return None
+    parts = urlsplit(url)
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
 def _split(url: str) -> SplitResult | str:
     if len(url) > MAX_URL_CHARS or not PLAIN.fullmatch(url):
         return "not a URL: empty, too long, or with a space or an unprintable character"

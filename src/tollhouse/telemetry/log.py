@@ -16,6 +16,7 @@ from tollhouse.telemetry.redact import redact
 
 LEVELS = ("debug", "info", "warning", "error")
 _MAX_LINES = 20_000
+_FLUSH_LINES = 512
 _MAX_TEXT = 2_000
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
 
@@ -36,8 +37,9 @@ def _code_units(character: str) -> str:
 class Log:
     """The process's log. ``sink`` is a binary stream; the default is standard error."""
 
-    def __init__(self, level: str = "info", *, text: bool = False, sink: IO[bytes] | None = None) -> None:
+    def __init__(self, level: str = "info", *, text: bool = False, access: bool = True, sink: IO[bytes] | None = None) -> None:
         self._threshold = LEVELS.index(level)
+        self._access = access and self._threshold <= LEVELS.index("info")
         self._text = text
         self._sink = sink if sink is not None else sys.stderr.buffer
         self._lines: deque[bytes] = deque()
@@ -52,7 +54,7 @@ class Log:
 
     def access(self, record: dict[str, Any]) -> None:
         """Queues the line of one request. The caller builds it from fields that cannot hold a credential."""
-        if self._threshold <= 1:
+        if self._access:
             self._queue(record)
 
     def _queue(self, record: dict[str, Any]) -> None:
@@ -60,6 +62,8 @@ class Log:
             self.dropped += 1
             return
         self._lines.append(_render(record) if self._text else _escape(_ENCODER.encode(record)) + b"\n")
+        if len(self._lines) >= _FLUSH_LINES:
+            self.flush()
 
     def flush(self) -> None:
         """Writes what is queued. A broken sink loses the lines, not the process."""

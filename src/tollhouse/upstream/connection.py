@@ -110,7 +110,9 @@ class Connection(asyncio.BufferedProtocol):
     # --- the pool's side ---------------------------------------------------------------------------------------
 
     def adopt(self, owner: Owner) -> None:
-        """From now on ``owner`` is told what becomes of this connection."""
+        """From now on ``owner`` is told what becomes of this connection. Raises if the upstream closed it already."""
+        if self.dead:
+            raise UpstreamUnreachable("The upstream closed the connection at once.")
         self._owner = owner
 
     def begin(self, head: bytes, body: bytes, timeouts: Timeouts, deadline: float, *, bodiless: bool) -> Reply:

@@ -217,11 +217,11 @@ class Pool:
         """A new connection in a place already taken."""
         try:
             connection = await self._dialer.dial(until - monotonic())
+            connection.adopt(self)
         except BaseException:
             self._free_place()
             raise
         self.connects += 1
-        connection.adopt(self)
         return connection
 
     async def _turn(self, until: float) -> Connection | None:

@@ -1,4 +1,4 @@
-"""Strict JSON: what every request body passes before anything looks at it. Called by the readers of this package.
+r"""Strict JSON: what every request body passes before anything looks at it. Called by the readers of this package.
 
 Theory of operation. RFC 8259 leaves much open (equal names, number range, nesting), and two parsers that settle it
 differently let a request be priced one way and executed another. So a body is read only when it means one thing to
@@ -11,7 +11,7 @@ bounded depth, keys and values. Each step is cheap for honest bodies and linear 
 2. One walk over the values, level by level, checks depth, keys and integers.
 3. Equal keys show in what is left of them. Encoding the decoded value gives back the very bytes of a client that
    sends no white space: then nothing was lost. For other clients colons are counted: encoding keeps every colon of
-   every string (neither side escapes it, once ``\\u003a`` is ruled out) and writes one for each surviving key, so as
+   every string (neither side escapes it, once ``\u003a`` is ruled out) and writes one for each surviving key, so as
    many colons as came in means that no key was lost. Only what both proofs leave open is parsed again, slowly.
 """
 
@@ -83,9 +83,9 @@ def check_size(body: bytes, limits: Limits) -> None:
 
 
 def outside_strings(body: bytes) -> bytes:
-    """What stands between the strings of JSON: brackets, colons, commas, numbers, literals, white space.
+    r"""What stands between the strings of JSON: brackets, colons, commas, numbers, literals, white space.
 
-    Backslashes stand only in strings, so once the pairs ``\\\\`` and ``\\"`` are deleted every other quote opens a
+    Backslashes stand only in strings, so once the pairs ``\\`` and ``\"`` are deleted every other quote opens a
     string. Works in slices, so that a body of millions of tiny strings does not become millions of objects at once.
     """
     if b"\\" in body:
@@ -189,7 +189,7 @@ LONE = re.compile(
 )
 
 
-def explain(body: bytes, error: ValueError) -> NoReturn:
+def explain(body: bytes, error: msgspec.DecodeError | UnicodeDecodeError) -> NoReturn:
     """Says why msgspec refused ``body``. msgspec's text gives most places; the others are looked for here."""
     if not body.strip():
         raise InvalidRequest(f"{PREFIX}it is empty.")

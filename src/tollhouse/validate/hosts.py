@@ -4,7 +4,7 @@ A gateway that obeyed them would send the operator's keys wherever a client says
 them; refusing them, rather than passing them on, tells the client so, and keeps them from a gateway further up.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from tollhouse.errors import InvalidRequest
 from tollhouse.validate.rules import Refused, Rule
@@ -50,10 +50,16 @@ HOST_FIELDS: dict[str, Rule] = dict.fromkeys(
 )
 
 
-def refuse_hosts(names: Iterable[str]) -> None:
-    """Raises `InvalidRequest` for the first of ``names`` (of query parameters, or headers) that chooses a host."""
-    for name in names:
-        plain = name.lower().replace("-", "_")
-        if plain in HOST_FIELDS or plain.removeprefix("x_") in HOST_FIELDS:
-            message = f"The parameter '{name[:64]}' is not accepted: {WHY}"
-            raise InvalidRequest(message, param=name[:64], code="unsupported_parameter")
+# The same in headers and query parameters. `api-key` and `api-version` are not among them: Azure clients send those.
+CHOOSERS = ("api_base", "api_host", "azure_endpoint", "base_url", "custom_host", "custom_llm_provider")
+PREFIXES = ("", "x_", "x_litellm_", "x_portkey_")
+SPELLINGS = [prefix + name for prefix in PREFIXES for name in CHOOSERS]
+HOST_NAMES = frozenset(SPELLINGS + [name.replace("_", "-") for name in SPELLINGS])
+
+
+def refuse_hosts(names: Collection[str]) -> None:
+    """Raises `InvalidRequest` when one of the lower-case names, of headers or query parameters, chooses a host."""
+    if HOST_NAMES.isdisjoint(names):
+        return
+    name = min(HOST_NAMES.intersection(names))
+    raise InvalidRequest(f"The parameter '{name}' is not accepted: {WHY}", param=name, code="unsupported_parameter")

@@ -104,7 +104,7 @@ class Messages:
                     or message.get("role") not in PLAIN_ROLES
                 ):
                     MESSAGE.check(message)
-                index += 1  # noqa: SIM113 - enumerate would make a tuple for every good message
+                index += 1  # enumerate would make a tuple for every good item
         except Problem as problem:
             raise problem.at(index) from None
 

@@ -83,7 +83,11 @@ def refuse_length(low: int, high: int | None, length: int) -> NoReturn:
         after = f": empty array. Expected an array with minimum length {low}, but got an empty array instead."
         raise Problem("Invalid", after, "empty_array")
     if length < low:
-        after = f": array too short. Expected an array with minimum length {low}, but got an array with length {length} instead."
-        raise Problem("Invalid", after, "array_below_min_length")
-    after = f": array too long. Expected an array with maximum length {high}, but got an array with length {length} instead."
-    raise Problem("Invalid", after, "array_above_max_length")
+        refuse_size("array too short", "minimum", low, length, "array_below_min_length")
+    refuse_size("array too long", "maximum", high, length, "array_above_max_length")
+
+
+def refuse_size(what: str, bound: str, limit: int | None, length: int, code: str) -> NoReturn:
+    """An array of the wrong length."""
+    after = f": {what}. Expected an array with {bound} length {limit}, but got an array with length {length} instead."
+    raise Problem("Invalid", after, code)

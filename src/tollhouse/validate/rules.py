@@ -1,4 +1,4 @@
-"""The rules for single values that tables of parameters are made of: a table is data. `shapes` has arrays and objects."""
+"""The rules for single values, of which tables of parameters are made. `shapes` has those for arrays and objects."""
 
 import re
 from typing import Any, NoReturn, Protocol
@@ -135,9 +135,9 @@ class Word:
         self.words = words
         self.allowed = frozenset(words + more)
         self.kind = "a string"
-        self.says = " | ".join(f"`{word}`" for word in words)
+        self.says = "one of " + ", ".join(f"`{word}`" for word in words)
         if more:
-            self.says += ", and from other hosts " + " | ".join(f"`{word}`" for word in more)
+            self.says += "; other hosts' " + ", ".join(f"`{word}`" for word in more)
 
     def check(self, value: Any) -> None:
         """Raises `Problem`."""

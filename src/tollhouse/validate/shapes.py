@@ -29,7 +29,7 @@ class Array:
         try:
             for item in value:
                 check(item)
-                index += 1  # noqa: SIM113 - enumerate would make a tuple for every good item
+                index += 1  # enumerate would make a tuple for every good item
         except Problem as problem:
             raise problem.at(index) from None
 
@@ -123,7 +123,7 @@ class Variant:
         self.tag = tag
         self.extensible = extensible
         self.checks = {word: rule.check for word, rule in variants.items()}
-        self.says = f"object with `{tag}` " + " | ".join(f"`{word}`" for word in variants)
+        self.says = f"object with `{tag}` " + ", ".join(f"`{word}`" for word in variants)
         if extensible:
             self.says += " or a host's own"
 

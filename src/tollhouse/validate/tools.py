@@ -1,4 +1,4 @@
-"""The rules of ``tools``, ``tool_choice`` and their deprecated forms ``functions`` and ``function_call``. Read by `chat`.
+"""The rules of ``tools`` and ``tool_choice``, and of the older ``functions`` and ``function_call``. Read by `chat`.
 
 A tool's JSON Schema and a grammar are the client's own and are never compiled or evaluated here. Tools of a type that
 OpenAI does not have pass, as long as they are objects with a ``type``: hosts run such tools themselves. Two tools of
@@ -75,12 +75,12 @@ def check_function_choice(body: dict[str, Any]) -> None:
 
 
 def identify(tool: dict[str, Any]) -> tuple[str, str]:
-    """A tool's type and name. Tools of other types have no name that is known here."""
+    """A tool's type and name; no name where a host's own type has none."""
     kind = tool.get("type")
     if not isinstance(kind, str):
         return "", ""
     named = tool.get(kind)
-    name = named.get("name") if kind in ("function", "custom") and isinstance(named, dict) else None
+    name = named.get("name") if isinstance(named, dict) else tool.get("name")
     return kind, name if isinstance(name, str) else ""
 
 

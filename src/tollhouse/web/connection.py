@@ -384,7 +384,7 @@ class Connection(asyncio.Protocol):
         elif active.heartbeat and now - max(self._written_at, active.started_at) > limits.heartbeat_s:
             # Whole events are written, so this falls between two of them. It keeps intermediaries from closing a
             # silent stream, before its first event too.
-            active.write(active.heartbeat)
+            active.write(active.heartbeat())
 
     def _check_body(self, now: float, exchange: Exchange) -> None:
         limits = self._host.limits

@@ -6,6 +6,7 @@ whole (one event, one write); `flush` is where a handler waits for a client that
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from tollhouse.errors import Fault
@@ -81,8 +82,8 @@ class Exchange:
         self.head_sent = False
         self.streaming = False
         self.pending_head = b""
-        self.heartbeat = b""
-        """Written by the server's sweep when a stream has been silent; empty for none."""
+        self.heartbeat: Callable[[], bytes] | None = None
+        """What the server's sweep writes when a stream has been silent."""
         self.sent_bytes = 0
         self.notes: dict[str, object] = {}
         """What the access log says of this exchange beside the usual fields."""
@@ -135,7 +136,7 @@ class Exchange:
         self.sent_bytes = len(body)
         self.channel.send(head if self.method == "HEAD" or status == 204 else head + body)
 
-    def begin_stream(self, headers: str = "", heartbeat: bytes = b"") -> None:
+    def begin_stream(self, headers: str = "", heartbeat: Callable[[], bytes] | None = None) -> None:
         """Starts an event stream. The head leaves with the first write, or with the first heartbeat."""
         self.streaming = True
         self.status = 200
@@ -163,7 +164,7 @@ class Exchange:
     def end(self, data: bytes = b"") -> None:
         """Ends the stream, with its last events in the same write."""
         self.streaming = False
-        self.heartbeat = b""
+        self.heartbeat = None
         self.sent_bytes += len(data)
         if self.http_1_0:
             framed = data
@@ -185,5 +186,6 @@ class Exchange:
         if self.head_sent:
             return
         self.streaming = False
+        self.heartbeat = None
         lines = "".join([f"{name}: {value}\r\n" for name, value in fault.headers.items()])
         self.reply(fault.status, json_body(body), lines)

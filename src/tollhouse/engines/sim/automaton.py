@@ -6,6 +6,7 @@ the product of all patterns at once, breadth first, over one sample character of
 apart; so several patterns, look-aheads and length limits are met together, or it is known that they cannot be.
 """
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -240,6 +241,6 @@ def samples(every: tuple[Machine, ...], draws: Draws) -> str:
         for low, high in ranges:
             borders |= {low, high + 1}
     edges = sorted(borders)
-    pieces = [charsets.overlap(((low, after - 1),), charsets.ANY) for low, after in zip(edges, edges[1:], strict=False)]
+    pieces = [charsets.overlap(((low, after - 1),), charsets.ANY) for low, after in itertools.pairwise(edges)]
     found = {charsets.sample(piece, draws) for piece in pieces if piece}
     return "".join(sorted(found, key=lambda char: (not char.isalnum(), not char.isascii(), char))[:CLASSES_MAX])

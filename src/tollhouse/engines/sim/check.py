@@ -11,6 +11,13 @@ from typing import Any
 from tollhouse.engines.sim.automaton import Fit
 from tollhouse.engines.sim.document import Document, is_number, is_schemas
 
+PLAIN_TYPES: dict[str, type] = {
+    "boolean": bool,
+    "string": str,
+    "array": list,
+    "object": dict,
+    "null": type(None),
+}
 Rule = Callable[[Any, Any, dict[str, Any], Document], bool]
 
 
@@ -37,20 +44,9 @@ def same(first: Any, second: Any) -> bool:
 
 def has_type(value: Any, name: str) -> bool:
     """Whether the value is of a JSON Schema type."""
-    match name:
-        case "integer":
-            return is_number(value) and math.isfinite(value) and value == int(value)
-        case "number":
-            return is_number(value)
-        case "boolean":
-            return isinstance(value, bool)
-        case "string":
-            return isinstance(value, str)
-        case "array":
-            return isinstance(value, list)
-        case "object":
-            return isinstance(value, dict)
-    return value is None
+    if name == "integer":
+        return is_number(value) and math.isfinite(value) and value == int(value)
+    return is_number(value) if name == "number" else isinstance(value, PLAIN_TYPES[name])
 
 
 def is_multiple(value: float, step: float) -> bool:
@@ -75,7 +71,7 @@ def number(rule: Callable[[Any, Any], bool]) -> Rule:
     return lambda value, limit, _schema, _doc: not is_number(value) or isinstance(limit, bool) or rule(value, limit)
 
 
-def sized(kind: type, rule: Callable[[int, Any], bool]) -> Rule:
+def sized(kind: type[list[Any]] | type[dict[str, Any]] | type[str], rule: Callable[[int, Any], bool]) -> Rule:
     """A rule on the length of values of one kind."""
     return lambda value, limit, _schema, _doc: not isinstance(value, kind) or rule(len(value), limit)
 

@@ -4,7 +4,7 @@ https://json-schema.org/draft/2020-12/json-schema-validation#section-7.3. A form
 nothing about a string, as the specification has it.
 """
 
-import datetime
+import datetime as dt
 import ipaddress
 import re
 import uuid
@@ -39,7 +39,7 @@ class Format:
 
 def make_date(draws: Draws, _low: int) -> str:
     """A day between 2020 and 2029."""
-    return (datetime.date(2020, 1, 1) + datetime.timedelta(days=draws.below(3652))).isoformat()
+    return (dt.date(2020, 1, 1) + dt.timedelta(days=draws.below(3652))).isoformat()
 
 
 def make_time(draws: Draws, _low: int) -> str:
@@ -118,7 +118,7 @@ def make_template(draws: Draws, low: int) -> str:
 
 def has_date(text: str) -> bool:
     """RFC 3339 full-date."""
-    return DATE.fullmatch(text) is not None and parses(datetime.date.fromisoformat, text)
+    return DATE.fullmatch(text) is not None and parses(dt.date.fromisoformat, text)
 
 
 def has_time(text: str) -> bool:

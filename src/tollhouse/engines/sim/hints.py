@@ -9,32 +9,37 @@ from collections.abc import Sequence
 from typing import Any
 
 TEXT_MAX = 4000
-QUOTED = re.compile(r"\"([^\"]{1,300})\"|“([^”]{1,300})”|`([^`]{1,300})`")
+QUOTED = re.compile(r"\"([^\"]{1,300})\"|\u201c([^\u201d]{1,300})\u201d|`([^`]{1,300})`")
 URL = re.compile(r"https?://[^\s<>\"')\]]{1,500}")
 EMAIL = re.compile(r"[A-Za-z0-9_.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}")
 DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}:\d{2}(?:Z|[+-]\d{2}:\d{2}))?(?!\d)")
 NUMBER = re.compile(r"(?<![\w.])-?\d{1,15}(?:\.\d{1,9})?(?!\w|\.\d)")
-TOKEN = re.compile(r"[\w'’-]+|[^\w\s]|\n")
+TOKEN = re.compile(r"[\w'\u2019-]+|[^\w\s]|\n")
 NAME_PART = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+")
 # Words that begin a sentence with a capital without being the name of anything.
-STARTERS = frozenset(
+STARTERS_TEXT = (
     "a add after also am an and answer any apply are as ask at be before book both but by calculate call can compare "
     "compute could create describe did do does each explain extract fetch find first fix for from generate get give "
     "go hello help hey hi his how i i'd i'll i'm i've if in is it it's its json let let's list look make may multiply "
     "my name need next no not now of ok on one or our please plan print put read reply return run say search send set "
     "should show so some subtract summarize tell thank thanks that that's the their then there these they this those "
     "to translate try turn two use using was we were what what's when where which who who's why will with would "
-    "write yes you your".split()
+    "write yes you your"
 )
-NAMES_WANTED = frozenset(
+NAMES_TEXT = (
     "address airport author capital city company country customer destination from location name origin owner person "
-    "place product recipient region sender state station title to town user".split()
+    "place product recipient region sender state station title to town user"
 )
-TEXTS_WANTED = frozenset(
+TEXTS_TEXT = (
     "answer body code command content description expression input keyword message note prompt q query question "
-    "reason request search sentence statement subject summary task text topic".split()
+    "reason request search sentence statement subject summary task text topic"
 )
 ADDRESSES_WANTED = {"email": EMAIL, "mail": EMAIL, "url": URL, "uri": URL, "link": URL, "href": URL, "date": DATE}
+
+
+STARTERS = frozenset(STARTERS_TEXT.split())
+NAMES_WANTED = frozenset(NAMES_TEXT.split())
+TEXTS_WANTED = frozenset(TEXTS_TEXT.split())
 
 
 class Hints:
@@ -135,7 +140,7 @@ def names(text: str) -> list[str]:
     found: list[str] = []
     run: list[str] = []
     for token in [*TOKEN.findall(text), "."]:
-        word = token.removesuffix("'s").removesuffix("’s")
+        word = token.removesuffix("'s").removesuffix("\u2019s")
         if word[:1].isupper() and (run or word.lower() not in STARTERS):
             run.append(word)
         elif run:

@@ -157,7 +157,9 @@ class Number:
                 return value
             fallback = value if fallback is None else fallback
         if fallback is None:
-            raise Unsatisfied("uniqueItems" if self._avoid else "minimum", "no further number that can be shown exactly")
+            raise Unsatisfied(
+                "uniqueItems" if self._avoid else "minimum", "no further number that can be shown exactly"
+            )
         return fallback
 
     def _takes(self, value: Fraction) -> bool:

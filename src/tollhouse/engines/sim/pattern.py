@@ -69,6 +69,8 @@ class Anchor:
 
 Node = Chars | Sequence | Choice | Repeat | Anchor
 START = Anchor("start")
+END = Anchor("end")
+SIGNS: dict[str, Node] = {".": Chars(charsets.NOT_LINE_END), "^": START, "$": END}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,22 +141,15 @@ class Reader:
         """One character, set, group or anchor."""
         char = self.text[self.at]
         self.at += 1
-        match char:
-            case "(":
-                return self.group()
-            case "[":
-                return Chars(self.bracket())
-            case ".":
-                return Chars(charsets.NOT_LINE_END)
-            case "^":
-                return START
-            case "$":
-                return Anchor("end")
-            case "\\":
-                return self.escaped()
-            case "*" | "+" | "?":
-                raise Unsupported(f"{char!r} has nothing to repeat")
-        return one(ord(char))
+        if char == "(":
+            return self.group()
+        if char == "[":
+            return Chars(self.bracket())
+        if char == "\\":
+            return self.escaped()
+        if char in ("*", "+", "?"):
+            raise Unsupported(f"{char!r} has nothing to repeat")
+        return SIGNS.get(char) or one(ord(char))
 
     def group(self) -> Node:
         """What follows ``(``."""
@@ -239,7 +234,7 @@ class Reader:
         return single(ord(char))
 
     def code(self, kind: str) -> int:
-        """The code point of ``\\xHH``, ``\\uHHHH`` or ``\\u{H...}``."""
+        r"""The code point of ``\xHH``, ``\uHHHH`` or ``\u{H...}``."""
         if kind == "u" and self.take("{"):
             digits, self.at = self.text[self.at :].partition("}")[0], self.text.find("}", self.at) + 1
         else:
@@ -254,7 +249,7 @@ class Reader:
         return value
 
     def category(self, *, negated: bool) -> Ranges:
-        """``\\p{L}`` and its kind: general categories only."""
+        r"""``\p{L}`` and its kind: general categories only."""
         end = self.text.find("}", self.at)
         name = self.text[self.at + 1 : end] if self.text[self.at : self.at + 1] == "{" and end > 0 else ""
         ranges = charsets.category(name) if 1 <= len(name) <= 2 else ()

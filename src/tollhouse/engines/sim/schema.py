@@ -8,11 +8,12 @@ made from their conjunction and then checked against the list by `check.fits`. W
 shortest way is taken, so recursive schemas end. `Document.spend` bounds the whole.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from tollhouse.engines.sim import check, structures
-from tollhouse.engines.sim.document import TYPES, Document, SchemaProblem
+from tollhouse.engines.sim.document import Document, SchemaProblem
 from tollhouse.engines.sim.draws import Draws
 from tollhouse.engines.sim.hints import Hints
 from tollhouse.engines.sim.leaves import Number, Schema, Text, Unsatisfied
@@ -31,15 +32,17 @@ IMPLIED = (
 )  # fmt: skip
 
 
-def instance(schema: Any, hints: Hints, draws: Draws) -> Any:
+def instance(schema: Any, hints: Hints, draws: Draws, *, also: Any = True) -> Any:
     """A valid instance of the schema, with values from the conversation where they fit.
+
+    ``also`` is a further schema that it keeps; one without references, for those are read in ``schema``.
 
     Raises `SchemaProblem` when the schema is malformed, asks for what is not kept here, or has no instance that was
     found.
     """
     doc = Document(schema)
     try:
-        return Maker(doc, hints, draws).make([schema], "", 0)
+        return Maker(doc, hints, draws).make([schema, also], "", 0)
     except Unsatisfied as problem:
         raise SchemaProblem(problem.keyword, problem.why) from None
     except Unsupported as problem:
@@ -72,6 +75,11 @@ class Ways:
         if self._attempt < len(solid):
             return solid[(self._attempt + self._draws.below(len(solid))) % len(solid)]
         return ordered[self._attempt % len(ways)]
+
+    def turn(self, ways: list[Any]) -> Any:
+        """One after the other, in the order given."""
+        self.most = max(self.most, len(ways))
+        return ways[self._attempt % len(ways)]
 
 
 class Maker:
@@ -108,7 +116,7 @@ class Maker:
             self.flatten(schema, ways, parts)
         if any("enum" in part or "const" in part for part in parts):
             return self._listed(parts, avoid)
-        kind = self._kind(parts, ways, avoid)
+        kind = self._kind(parts, ways)
         match kind:
             case "string":
                 return Text(parts, self.doc, self.draws, avoid).make(name, self.hints)
@@ -118,9 +126,7 @@ class Maker:
                 return self._flag(name, avoid)
             case "object":
                 return structures.make_object(self, parts, depth)
-            case "array":
-                return structures.make_array(self, parts, name, depth)
-        return None
+        return structures.make_array(self, parts, name, depth) if kind == "array" else None
 
     def flatten(self, schema: Any, ways: Ways, parts: list[Schema]) -> None:
         """Adds the plain limits on one way through a schema to ``parts``."""
@@ -155,11 +161,10 @@ class Maker:
         """How much a way asks for: 0 nothing (null), 1 a scalar, 2 a structure, 3 perhaps one without end."""
         if not isinstance(schema, dict):
             return 1
-        if "$ref" in schema:
-            return 3
         if schema.get("type") == "null" or schema.get("const", 0) is None:
             return 0
-        if schema.get("type") in SCALARS or "enum" in schema or "const" in schema:
+        scalar = schema.get("type") in SCALARS or "enum" in schema or "const" in schema
+        if scalar and "$ref" not in schema:
             return 1
         return 3 if self._refers(schema) else 2
 
@@ -170,23 +175,17 @@ class Maker:
             return "$ref" in schema or any(self._refers(item) for item in schema.values())
         return isinstance(schema, list) and any(self._refers(item) for item in schema)
 
-    def _kind(self, parts: list[Schema], ways: Ways, avoid: list[Any]) -> str:
-        allowed = list(TYPES)
-        stated = False
-        for part in parts:
-            if "type" in part:
-                named = part["type"] if isinstance(part["type"], list) else [part["type"]]
-                allowed = both(allowed, named)
-                stated = True
-        if not allowed:
-            raise Unsatisfied("type", "no value is of all the types that are asked for")
+    def _kind(self, parts: list[Schema], ways: Ways) -> str:
+        stated = [
+            part["type"] if isinstance(part["type"], list) else [part["type"]] for part in parts if "type" in part
+        ]
         if not stated:
             implied = [kind for kind, keys in IMPLIED if any(key in part for part in parts for key in keys)]
-            allowed = implied or ["string", "integer", "boolean", "object"]
-            return str(ways.take(allowed, lambda kind: allowed.index(kind) + 1)) if implied or avoid else "string"
+            return str(ways.turn(implied or ["string", "integer", "object", "array", "boolean", "null"]))
+        allowed = functools.reduce(both, stated)
+        if not allowed:
+            raise Unsatisfied("type", "no value is of all the types that are asked for")
         efforts = {"null": 0, "object": 2, "array": 2}
-        if "integer" in allowed and "number" in allowed:
-            allowed.remove("number")
         return str(ways.take(allowed, lambda kind: efforts.get(kind, 1)))
 
     def _listed(self, parts: list[Schema], avoid: list[Any]) -> Any:
@@ -216,8 +215,8 @@ class Maker:
 
 
 def both(first: list[str], second: list[str]) -> list[str]:
-    """The types in both lists; an integer is a number."""
+    """The types in both lists, where an integer is a number too."""
     found = [name for name in first if name in second or (name == "integer" and "number" in second)]
-    if "number" in first and "number" not in second and "integer" in second and "integer" not in found:
+    if "integer" in second and "number" in first and "integer" not in first:
         found.append("integer")
     return found

@@ -182,5 +182,3 @@ def item_schemas(parts: list[Schema], index: int) -> list[Any]:
         else:
             found.append(part.get("items", True))
     return found
-
-

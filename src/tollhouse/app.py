@@ -1,0 +1,198 @@
+"""The composition root: every part made once and handed to those that need it.
+
+The path of a request, whole:
+
+    web.connection   bytes -> an Exchange; caps, deadlines, framing (RFC 9112)
+    web.front        request id, CORS, route, and in the end one answer, one log line, one metric
+    gateway.pipeline identify    who calls                           gateway.auth
+                     admit       is there room                       gateway.admission
+                     parse       strict JSON, OpenAI's limits        validate
+                     plan        the targets of the model's name     gateway.router, catalog.names
+                     reserve     a hold, resolved exactly once       ledger.holds
+                     attempt     encode, send, decode; next target   gateway.attempts, providers, upstream
+                     meter       what it took, in disjoint classes   gateway.meter
+                     settle      synchronously, in the exit          ledger.holds
+                     reply       OpenAI's shapes, whatever answered  dialects.openai
+
+Beside it, off that path: `control` (health, metrics, reload), the tick (keys, log, reload) and the drain.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tollhouse.control.pages import Pages
+from tollhouse.control.reload import Reloader
+from tollhouse.errors import StorageUnavailable
+from tollhouse.gateway.admission import Admission
+from tollhouse.gateway.auth import Keyring
+from tollhouse.gateway.models import ModelPages
+from tollhouse.gateway.pipeline import ChatPipeline
+from tollhouse.ledger.holds import Ledger
+from tollhouse.settings.keys import Server as ServerKeys
+from tollhouse.snapshot import Live
+from tollhouse.telemetry.log import Log
+from tollhouse.telemetry.metrics import Metrics, Sample
+from tollhouse.types.calls import Target, Usage
+from tollhouse.types.secret import Secret
+from tollhouse.web.front import Front
+from tollhouse.web.limits import ServerLimits
+from tollhouse.web.routes import Route, RouteTable
+from tollhouse.web.server import Server
+
+_TICK_S = 1.0
+_ADMIN_HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the caller brings: state, view, and the sinks."""
+
+    live: Live
+    keyring: Keyring
+    reloader: Reloader
+    admin_key: Secret
+    log: Log
+    metrics: Metrics
+
+
+class TokenMeter:
+    """Counts what settles, for ``/metrics``."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def record(self, target: Target, usage: Usage) -> None:
+        """See `Meter`. A model that no catalogue knows counts under its host alone, so that series stay few."""
+        host = target.host.name
+        model = target.model if target.facts is not None else "other"
+        counts = self._metrics.counts
+        for kind in ("input", "cache_read", "cache_write", "output", "reasoning"):
+            tokens = getattr(usage, kind)
+            if tokens:
+                counts["tollhouse_tokens", host, model, kind] += tokens
+        if usage.estimated:
+            counts["tollhouse_estimated_usage", host] += 1
+
+
+class App:
+    """A gateway that can be started, asked to drain, and stopped."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        settings = parts.live.snapshot.settings
+        metrics = parts.metrics
+        self.admission = Admission(settings.server.max_in_flight)
+        self.ledger = Ledger(TokenMeter(metrics))
+        self.started_at = int(time.time())
+        chat = ChatPipeline(parts.live, parts.keyring, self.admission, self.ledger, metrics)
+        models = ModelPages(parts.live, parts.keyring, self.started_at)
+        pages = Pages(
+            problems=self._problems, metrics=metrics, reloader=parts.reloader, admin_key=parts.admin_key
+        )
+        shared = (
+            Route("GET", "/", pages.home, "public"),
+            Route("GET", "/healthz", pages.health, "public"),
+            Route("GET", "/readyz", pages.ready, "public"),
+            Route("GET", "/metrics", pages.metrics, "admin"),
+        )
+        self.routes = (
+            *shared,
+            Route("POST", "/v1/chat/completions", chat, "key"),
+            Route("GET", "/v1/models", models.list, "key"),
+            Route("GET", "/v1/models/{model}", models.retrieve, "key"),
+        )
+        self.admin_routes = (
+            *shared,
+            Route("GET", "/admin/config", pages.config, "admin"),
+            Route("POST", "/admin/reload", pages.reload, "admin"),
+        )
+        limits = server_limits(settings.server)
+        self.server = self._listener(self.routes, limits)
+        self.admin_server = self._listener(self.admin_routes, limits)
+        self._ticker: asyncio.Task[None] | None = None
+        self._draining = False
+        self._storage_problem = False
+        metrics.sources.append(self._samples)
+
+    def _listener(self, routes: tuple[Route, ...], limits: ServerLimits) -> Server:
+        live, log, metrics = self.parts.live, self.parts.log, self.parts.metrics
+        return Server(Front(RouteTable(routes), lambda: live.snapshot.cors, log, metrics), limits)
+
+    async def start(self) -> tuple[int, int | None]:
+        """Listens. Returns the API's port and the admin listener's. Raises OSError when an address is taken."""
+        settings = self.parts.live.snapshot.settings.server
+        port = await self.server.start(settings.host, settings.port, on_tick=self.parts.log.flush)
+        admin_port = None
+        if settings.admin_port or settings.port == 0:
+            admin_port = await self.admin_server.start(_ADMIN_HOST, settings.admin_port if settings.port else 0)
+        self._ticker = asyncio.create_task(self._tick())
+        return port, admin_port
+
+    async def _tick(self) -> None:
+        """Once a second: keys that another process changed, a configuration file that was written."""
+        while True:
+            await asyncio.sleep(_TICK_S)
+            try:
+                self.parts.keyring.refresh()
+                self._storage_problem = False
+            except StorageUnavailable as fault:
+                if not self._storage_problem:
+                    self.parts.log.event("error", "storage_unavailable", message=fault.message)
+                self._storage_problem = True
+            await self.parts.reloader.follow()
+
+    def _problems(self) -> list[str]:
+        problems = ["draining"] if self._draining else []
+        return [*problems, "storage_unavailable"] if self._storage_problem else problems
+
+    async def drain(self) -> None:
+        """Stops gracefully: not ready at once, no new request, every answer in flight to its end or the limit."""
+        self._draining = True
+        settings = self.parts.live.snapshot.settings.server
+        self.parts.log.event("info", "draining", in_flight=self.server.busy, limit_s=settings.drain_s)
+        await self.server.drain(settings.drain_s)
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Stops at once."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+        self.server.stop()
+        self.admin_server.stop()
+        for connector in self.parts.live.snapshot.connectors.values():
+            await connector.aclose()
+        self.parts.log.flush()
+
+    def _samples(self) -> Iterator[Sample]:
+        yield "tollhouse_requests_in_flight", (), self.admission.in_flight
+        yield "tollhouse_connections", (), len(self.server.connections)
+        yield "tollhouse_connections_refused", (), self.server.refused_connections
+        yield "tollhouse_request_body_bytes", (), self.server.bodies_bytes
+        yield "tollhouse_holds_open", (), self.ledger.open_holds
+        yield "tollhouse_keys", (), len(self.parts.keyring)
+        yield "tollhouse_log_lines_dropped", (), self.parts.log.dropped
+        yield "tollhouse_up_seconds", (), int(time.time()) - self.started_at
+        for key, pool in self.parts.live.snapshot.pools.items():
+            host = key[0].host_port
+            yield "tollhouse_upstream_connects", (host,), pool.connects
+            yield "tollhouse_upstream_stale_retries", (host,), pool.stale_retries
+            yield "tollhouse_upstream_connections", (host, "active"), pool.active
+            yield "tollhouse_upstream_connections", (host, "idle"), pool.idle
+
+
+def server_limits(keys: ServerKeys) -> ServerLimits:
+    """The operator's settings as the server takes them."""
+    return ServerLimits(
+        max_body_bytes=keys.max_body_bytes,
+        max_header_bytes=keys.max_header_bytes,
+        max_headers=keys.max_headers,
+        header_timeout_s=keys.header_timeout_s,
+        body_timeout_s=keys.body_timeout_s,
+        body_min_bytes_per_s=keys.body_min_bytes_per_s,
+        keep_alive_s=keys.keep_alive_s,
+        write_timeout_s=keys.write_timeout_s,
+        max_connections=keys.max_connections,
+        heartbeat_s=keys.heartbeat_s,
+    )

@@ -1,0 +1,24 @@
+"""The ``tollhouse`` command. Thin: each command reads its options, calls the part that does the work, prints."""
+
+import click
+
+from tollhouse import __version__
+from tollhouse.cli.chat import chat
+from tollhouse.cli.configuration import check, init
+from tollhouse.cli.doctor import doctor
+from tollhouse.cli.keys import keys
+from tollhouse.cli.models import models
+from tollhouse.cli.up import up
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, message="tollhouse %(version)s")
+def main() -> None:
+    """One self-hosted, OpenAI-compatible door to every model.
+
+    Start with:  tollhouse up
+    """
+
+
+for command in (up, init, check, doctor, chat, models, keys):
+    main.add_command(command)

@@ -1,0 +1,60 @@
+"""From settings to a gateway that can start: engines, discovery, the first snapshot, the parts of `App`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from tollhouse.app import Parts
+from tollhouse.catalog.store import Catalogue
+from tollhouse.config import Settings
+from tollhouse.control.reload import Reloader
+from tollhouse.discovery import discover
+from tollhouse.engines.embedded import Engines, start_engines
+from tollhouse.gateway.auth import Keyring
+from tollhouse.loopback import Finding
+from tollhouse.snapshot import Embedded, Live, Snapshot, build
+from tollhouse.telemetry.log import Log
+from tollhouse.telemetry.metrics import Metrics
+from tollhouse.types.secret import Secret
+
+
+class Assembler:
+    """Makes snapshots. Engines inside the process are started once and outlive every reload."""
+
+    def __init__(self, catalogue: Catalogue, environ: Mapping[str, str], engines: Engines) -> None:
+        self._catalogue = catalogue
+        self._environ = environ
+        self._engines = engines
+        self.report: tuple[Finding, ...] = ()
+        """What the last discovery found, and the engines."""
+
+    @classmethod
+    async def start(cls, settings: Settings, catalogue: Catalogue, environ: Mapping[str, str]) -> "Assembler":
+        """Starts the engines."""
+        return cls(catalogue, environ, await start_engines(settings))
+
+    async def make(self, settings: Settings, previous: Snapshot | None = None) -> Snapshot:
+        """The snapshot of these settings: looks for hosts, keeps what did not change."""
+        engines = self._engines
+        found = await discover(settings, self._catalogue, self._environ)
+        inside = (Finding(name, "found" if runs else "missing", why) for name, runs, why in engines.lines)
+        self.report = (*found.report, *inside)
+        aliased = replace(settings, aliases={**engines.aliases, **settings.aliases})
+        embedded = (Embedded(engines.offer, engines.connector),) if engines.facts else ()
+        return build(
+            aliased, self._catalogue, (*found.offers, *engines.offers), embedded=embedded, previous=previous
+        )
+
+    def close(self) -> None:
+        """Stops the engines."""
+        self._engines.close()
+
+
+def make_parts(
+    assembler: Assembler, snapshot: Snapshot, keyring: Keyring, admin_key: Secret, read: Callable[[], Settings]
+) -> Parts:
+    """The parts of an `App`. ``read`` reads the settings again, for a reload."""
+    keys = snapshot.settings.log
+    log = Log(keys.level, text=keys.format == "text", access=keys.access)
+    metrics = Metrics()
+    live = Live(snapshot)
+    return Parts(live, keyring, Reloader(live, read, assembler.make, log, metrics), admin_key, log, metrics)

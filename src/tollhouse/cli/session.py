@@ -1,0 +1,71 @@
+"""A gateway to talk to from the command line: one that runs already, or one started for the length of a command."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tollhouse import config
+from tollhouse.app import App
+from tollhouse.catalog import store as catalog
+from tollhouse.cli.assembly import Assembler, make_parts
+from tollhouse.config import Settings
+from tollhouse.dialects.sse import EventParser
+from tollhouse.gateway.auth import Keyring
+from tollhouse.loopback import Finding
+from tollhouse.snapshot import Snapshot
+from tollhouse.stores.memory import MemoryStore
+from tollhouse.types.secret import Secret
+from tollhouse.types.wire import Outgoing, Timeouts
+from tollhouse.upstream.origin import split_base_url
+from tollhouse.upstream.pool import Pool
+from tollhouse.web.heads import json_body
+
+_TIMEOUTS = Timeouts(total_s=3600.0)
+_MAX_ERROR_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A gateway's address and a key for it. ``snapshot`` and ``report`` are there when it runs in this process."""
+
+    url: str
+    key: str
+    snapshot: Snapshot | None = None
+    report: tuple[Finding, ...] = ()
+
+    async def stream(self, body: dict[str, Any]) -> AsyncIterator[bytes]:
+        """The data of each event of a streamed completion; for a refusal, the one JSON body of its error."""
+        origin, path = split_base_url(self.url)
+        pool = Pool(origin)
+        headers = (("authorization", f"Bearer {self.key}"), ("content-type", "application/json"))
+        outgoing = Outgoing("POST", f"{path}/chat/completions", headers, json_body({**body, "stream": True}))
+        incoming = await pool.send(outgoing, _TIMEOUTS)
+        try:
+            if incoming.status != 200:
+                yield await incoming.read(_MAX_ERROR_BYTES)
+                return
+            parser = EventParser()
+            while data := await incoming.next():
+                for event, _ in parser.feed(data):
+                    yield event
+        finally:
+            incoming.close()
+            await pool.aclose()
+
+
+@asynccontextmanager
+async def own_gateway(settings: Settings) -> AsyncIterator[Session]:
+    """A gateway on a free loopback port, with a key that only this process knows."""
+    server = replace(settings.server, host="127.0.0.1", port=0, admin_port=0)
+    quiet = replace(settings, server=server, log=replace(settings.log, level="error", access=False))
+    assembler = await Assembler.start(quiet, catalog.load(), config.environment())
+    snapshot = await assembler.make(quiet)
+    keyring = Keyring(MemoryStore(), b"")
+    app = App(make_parts(assembler, snapshot, keyring, Secret(""), lambda: quiet))
+    try:
+        port, _ = await app.start()
+        yield Session(f"http://127.0.0.1:{port}/v1", keyring.lend(), snapshot, assembler.report)
+    finally:
+        await app.stop()
+        assembler.close()

@@ -1,0 +1,174 @@
+"""``tollhouse up``: from nothing to a gateway that answers, saying on the way what it found."""
+
+import asyncio
+import ctypes
+import resource
+import signal
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+import uvloop
+
+from tollhouse import config
+from tollhouse.app import App
+from tollhouse.catalog import store as catalog
+from tollhouse.cli.assembly import Assembler, make_parts
+from tollhouse.cli.home import Home, create_key, lock_home, open_home
+from tollhouse.cli.options import config_option, data_option, read_settings, settings_or_exit
+from tollhouse.config import Settings
+from tollhouse.errors import StorageUnavailable
+from tollhouse.gateway.auth import Keyring
+from tollhouse.snapshot import Snapshot
+from tollhouse.web.heads import json_body
+
+_PR_SET_DUMPABLE = 4
+_SHOWCASE = ("tollhouse/tiny", "tollhouse/guide", "tollhouse/sim")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says over the settings."""
+
+    config_file: Path | None
+    data_dir: Path | None
+    host: str | None
+    port: int | None
+    gguf: tuple[str, ...]
+    as_json: bool
+
+    def apply(self, settings: Settings) -> Settings:
+        """The settings with the options over them."""
+        server = settings.server
+        server = replace(server, host=self.host or server.host, data_dir=self.data_dir or server.data_dir)
+        if self.port is not None:
+            admin_port = 0 if self.port == 0 else server.admin_port + self.port - server.port
+            server = replace(server, port=self.port, admin_port=admin_port)
+        return replace(settings, server=server, local=replace(settings.local, gguf=(*settings.local.gguf, *self.gguf)))
+
+
+@click.command()
+@config_option
+@data_option
+@click.option("--host", help="Address to listen on [server.host].")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the API [server.port]; 0 takes a free one.")
+@click.option("--gguf", multiple=True, type=click.Path(exists=True, dir_okay=False), help="Serve a GGUF file (repeatable).")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON once the gateway answers.")
+def up(
+    config_file: Path | None, data_dir: Path | None, host: str | None, port: int | None, gguf: tuple[str, ...], as_json: bool
+) -> None:
+    """Start the gateway."""
+    options = Options(config_file, data_dir, host, port, gguf, as_json)
+    catalogue = catalog.load()
+    settings = options.apply(settings_or_exit(config_file, catalogue))
+    harden()
+    try:
+        home = open_home(settings.server.data_dir)
+    except (StorageUnavailable, OSError) as error:
+        raise click.ClickException(f"The data folder {settings.server.data_dir} cannot be used: {error}") from error
+    with lock_home(home.path):
+        code = uvloop.run(_serve(options, settings, home))
+    home.store.close()
+    sys.exit(code)
+
+
+def harden() -> None:
+    """No core file, no attaching debugger of the same user (credentials are in memory), and all the file descriptors
+    that the system allows."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+async def _serve(options: Options, settings: Settings, home: Home) -> int:
+    """Runs until a signal. 0 after a drain, 1 when a second signal cut it short."""
+    catalogue = catalog.load()
+    assembler = await Assembler.start(settings, catalogue, config.environment())
+    snapshot = await assembler.make(settings)
+    keyring = Keyring(home.store, home.pepper)
+    key = _first_key(options, home, keyring)
+    parts = make_parts(
+        assembler, snapshot, keyring, home.admin_key, lambda: options.apply(read_settings(options.config_file, catalogue))
+    )
+    app = App(parts)
+    try:
+        ports = await app.start()
+    except OSError as error:
+        click.echo(f"Cannot listen on {settings.server.host}:{settings.server.port}: {error.strerror}", err=True)
+        return 1
+    _announce(options, snapshot, assembler, ports, key)
+    code = await _until_signalled(app)
+    assembler.close()
+    return code
+
+
+def _first_key(options: Options, home: Home, keyring: Keyring) -> str | None:
+    """A key to start with: stored when there is none yet; for ``--json``, else, one that this process alone knows."""
+    if len(keyring) == 0:
+        text, _ = create_key(home.store, home.pepper, "first key")
+        keyring.refresh()
+        return text
+    return keyring.lend() if options.as_json else None
+
+
+async def _until_signalled(app: App) -> int:
+    loop = asyncio.get_running_loop()
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    loop.add_signal_handler(signal.SIGHUP, lambda: reloads.append(loop.create_task(app.parts.reloader.reload())))
+    reloads: list[asyncio.Task[None]] = []
+    await stop.wait()
+    drain = loop.create_task(app.drain())
+    cut = loop.create_task(hurry.wait())
+    await asyncio.wait({drain, cut}, return_when=asyncio.FIRST_COMPLETED)
+    cut.cancel()
+    if drain.done():
+        return 0
+    drain.cancel()
+    await app.stop()
+    return 1
+
+
+def _announce(
+    options: Options, snapshot: Snapshot, assembler: Assembler, ports: tuple[int, int | None], key: str | None
+) -> None:
+    host = snapshot.settings.server.host
+    shown = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
+    url = f"http://{f'[{shown}]' if ':' in shown else shown}:{ports[0]}/v1"
+    admin_url = f"http://127.0.0.1:{ports[1]}" if ports[1] is not None else None
+    listed = snapshot.names.listed()
+    if options.as_json:
+        line = {"url": url, "admin_url": admin_url, "key": key, "models": list(listed)}
+        click.echo(json_body(line).decode())
+        sys.stdout.flush()
+        return
+    for finding in assembler.report:
+        mark = {"found": "+", "missing": "-", "skipped": "."}[finding.state]
+        click.echo(f"  {mark} {finding.name}: {finding.reason}")
+        if finding.fix:
+            click.echo(f"      {finding.fix}")
+    click.echo(f"\nTollhouse answers at {url} with {len(listed)} models ({url}/models)")
+    if admin_url is not None:
+        click.echo(f"Admin, metrics:    {admin_url}/metrics")
+    _show_first_steps(url, key, next((name for name in _SHOWCASE if name in listed), next(iter(listed), "MODEL")))
+
+
+def _show_first_steps(url: str, key: str | None, model: str) -> None:
+    if key is None:
+        click.echo("Key:               one you made before; make another with: tollhouse keys create NAME\n")
+        key = "$TOLLHOUSE_KEY"
+    else:
+        click.echo(f"Key, shown once:   {key}\n")
+    body = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "What is Tollhouse?"}}]}}'
+    click.echo("Try it:")
+    click.echo(f"  curl {url}/chat/completions -H 'Authorization: Bearer {key}' \\")
+    click.echo(f"    -H 'Content-Type: application/json' -d '{body}'\n")
+    sys.stdout.flush()

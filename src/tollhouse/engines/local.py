@@ -1,0 +1,181 @@
+"""A GGUF model in this process, by llama.cpp: the engine behind `tollhouse/tiny` and ``tollhouse up --gguf FILE``.
+
+Theory of operation
+-------------------
+The engine (`xllamacpp`, the extra ``[local]``) brings its own HTTP server with llama.cpp's OpenAI-like surface. It is
+started on a loopback port with a random key and given to the gateway as an ordinary `Host`, so that a local model goes
+down the same path as any other upstream: the same client, timeouts, cancellation (a closed connection stops the
+generation) and decoding, in `providers.llamacpp`. The engine computes in its own threads and without the GIL; loading
+and closing block, and are done in a thread.
+
+One `LocalEngine` is one file. Chat and embeddings need differently built contexts, so embeddings get a second server
+of the same file, started when they are first asked for. The engine's pages of answers are never reachable without the
+key, and its pages that show other people's prompts (``/slots``), its web page and its tools are off.
+
+Requests beyond ``slots`` wait in the engine's queue. Every slot has a context of its own.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tollhouse.engines.local_gguf import GgufFacts, read_facts
+from tollhouse.engines.local_loader import LocalEngineError, load
+from tollhouse.types.calls import Host, ModelFacts, Prices
+from tollhouse.types.secret import Secret
+from tollhouse.types.wire import Timeouts
+
+TINY_NAME = "tollhouse/tiny"
+TINY_PATH = Path(__file__).parent / "tiny" / "tiny.gguf"
+
+DEFAULT_CONTEXT_TOKENS = 8192
+"""For a model that can do more: its whole context may need more memory than the machine has."""
+_PROMPT_CACHE_MIB = 256
+_HTTP_THREADS = 64
+"""Each open connection holds one while it is answered, those in the queue too; the engine adds more at need."""
+_ERRORS_ONLY = 1
+_POOLING_NONE, _POOLING_MEAN = 0, 1
+_FREE = Prices(0, 0, 0, 0, 0, 0, 0)
+_PATIENCE = Timeouts(connect_s=5.0, first_byte_s=600.0, idle_s=120.0, total_s=3600.0)
+"""A long prompt takes minutes on a small machine, and a queued request waits for its slot without a byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalOptions:
+    """How a file is served. ``None`` leaves the choice to us: the context to the model, the threads to the engine."""
+
+    context_tokens: int | None = None
+    slots: int = 4
+    """Requests answered at the same time, and the most choices (``n``) of one request."""
+    threads: int | None = None
+
+
+@dataclass(slots=True)
+class LocalEngine:
+    """One GGUF file, served. Made by `start`; `close` it when it is no longer wanted."""
+
+    name: str
+    """The model's name in requests."""
+    path: Path
+    host: Host
+    """Where the gateway sends chat completions."""
+    facts: ModelFacts
+    gguf: GgufFacts
+    options: LocalOptions
+    _module: ModuleType
+    _servers: list[Any] = field(default_factory=list)
+    _embeddings: "asyncio.Task[Host] | None" = None
+
+    @property
+    def models(self) -> tuple[ModelFacts, ...]:
+        """The models of this engine: one."""
+        return (self.facts,)
+
+    @classmethod
+    async def start(
+        cls,
+        path: Path,
+        *,
+        name: str | None = None,
+        options: LocalOptions = LocalOptions(),  # noqa: B008 (frozen)
+        loader: Callable[[], ModuleType] = load,
+    ) -> "LocalEngine":
+        """Loads the model and returns when it answers. The name is the file's, without ``.gguf``, if none is given.
+
+        Raises `LocalEngineError`: no engine, no such file, not GGUF, or a model that this engine cannot run.
+        """
+        return await asyncio.to_thread(cls._start, path, name or path.stem, options, loader)
+
+    @classmethod
+    def _start(cls, path: Path, name: str, options: LocalOptions, loader: Callable[[], ModuleType]) -> "LocalEngine":
+        gguf = read_facts(path)
+        module = loader()
+        context = options.context_tokens or min(gguf.context_tokens or DEFAULT_CONTEXT_TOKENS, DEFAULT_CONTEXT_TOKENS)
+        key = secrets.token_urlsafe(32)
+        params = _params(module, path, name, key, options)
+        params.n_ctx = context * options.slots
+        server = _serve(module, params, path)
+        facts = ModelFacts(
+            id=name,
+            name=gguf.name or name,
+            context_tokens=context,
+            output_tokens=context,
+            tools=gguf.can_chat,
+            structured_output=gguf.can_chat,
+            prices=_FREE,
+        )
+        return cls(name, path, _host(name, server, key), facts, gguf, options, module, [server])
+
+    async def embeddings_host(self) -> Host:
+        """Where the gateway sends embeddings; the first call starts that server. Raises `LocalEngineError`."""
+        if self._embeddings is None or (self._embeddings.done() and self._embeddings.exception() is not None):
+            self._embeddings = asyncio.create_task(asyncio.to_thread(self._start_embeddings))
+        return await asyncio.shield(self._embeddings)
+
+    def _start_embeddings(self) -> Host:
+        key = secrets.token_urlsafe(32)
+        params = _params(self._module, self.path, self.name, key, self.options)
+        context = self.facts.context_tokens or DEFAULT_CONTEXT_TOKENS
+        params.n_parallel = 1
+        params.n_ctx = params.n_batch = params.n_ubatch = context  # an input is pooled whole, in one batch
+        params.embedding = True
+        if self.gguf.pooling in (None, _POOLING_NONE):
+            params.pooling_type = self._module.llama_pooling_type(_POOLING_MEAN)
+        server = _serve(self._module, params, self.path)
+        self._servers.append(server)
+        return _host(f"{self.name}-embeddings", server, key)
+
+    def close(self) -> None:
+        """Stops the servers and frees the model. Running generations end; blocks for a moment."""
+        self._servers.clear()
+
+    async def aclose(self) -> None:
+        """As `close`, without blocking the event loop."""
+        if self._embeddings is not None:
+            await asyncio.wait([self._embeddings])
+        await asyncio.to_thread(self.close)
+
+
+def _params(module: ModuleType, path: Path, name: str, key: str, options: LocalOptions) -> Any:
+    """What both kinds of server have in common."""
+    params = module.CommonParams()
+    params.model.path = str(path)
+    params.model_alias = {name}
+    params.api_keys = [key]
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.n_parallel = options.slots
+    params.n_threads_http = _HTTP_THREADS
+    params.cache_ram_mib = _PROMPT_CACHE_MIB
+    params.verbosity = _ERRORS_ONLY
+    params.warmup = False
+    params.ui = False
+    params.endpoint_slots = False
+    if options.threads is not None:
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = options.threads
+    return params
+
+
+def _serve(module: ModuleType, params: Any, path: Path) -> Any:
+    try:
+        return module.Server(params)
+    except (RuntimeError, ValueError) as error:
+        raise LocalEngineError(
+            f"The engine cannot run {path}. It is damaged, too large for the memory, or of a kind that the engine does not "
+            "know; the lines above say which."
+        ) from error
+
+
+def _host(name: str, server: Any, key: str) -> Host:
+    return Host(
+        name=name,
+        base_url=f"{server.listening_address}/v1",
+        credential=Secret(key),
+        provider="llamacpp",
+        timeouts=_PATIENCE,
+        label="this process",
+    )

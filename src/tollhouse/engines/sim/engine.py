@@ -1,0 +1,106 @@
+"""The connector that sim and guide share: takes a request in OpenAI's dialect, answers with OpenAI's bytes.
+
+The work on a request is pure and short; when the request is large, or brings schemas that instances have to be found
+for, it is done in a thread so that the event loop goes on.
+"""
+
+import asyncio
+import secrets
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from tollhouse.engines.inprocess import Player, Reply, Step, wait_until
+from tollhouse.engines.sim import request as requests
+from tollhouse.engines.sim import wire
+from tollhouse.engines.sim.completion import Chance, Speaker, complete
+from tollhouse.engines.sim.refusal import Refusal, scripted
+from tollhouse.errors import UpstreamTimeout
+from tollhouse.types.wire import Incoming, Outgoing, Timeouts
+
+SMALL = 4096  # bytes of request that are worked on in the loop itself
+PATH = "/chat/completions"
+JSON = {"content-type": "application/json"}
+EVENTS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
+SCHEMAS = (b'"parameters"', b'"json_schema"', b'"grammar"')
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A reply before it is played. ``delay_s`` passes before the head is sent, for errors have no body to wait in."""
+
+    status: int
+    headers: dict[str, str]
+    steps: Iterator[Step]
+    delay_s: float = 0.0
+
+
+class Engine:
+    """An embedded model. ``now_s`` and ``entropy`` are the clock and the chance behind answers without a seed."""
+
+    def __init__(
+        self,
+        say: Speaker,
+        fingerprint: str,
+        *,
+        now_s: Callable[[], float] = time.time,
+        entropy: Callable[[], int] = lambda: secrets.randbits(64),
+    ) -> None:
+        self._say = say
+        self._fingerprint = fingerprint
+        self._now_s = now_s
+        self._entropy = entropy
+        self._replies: weakref.WeakSet[Reply] = weakref.WeakSet()
+
+    async def send(self, outgoing: Outgoing, timeouts: Timeouts) -> Incoming:
+        """The reply to a chat request; errors are replies too. Raises `UpstreamTimeout` for a scripted slow error."""
+        started_at = asyncio.get_running_loop().time()
+        chance = Chance(int(self._now_s()), self._entropy())
+        if len(outgoing.body) <= SMALL and not any(mark in outgoing.body for mark in SCHEMAS):
+            prepared = self._prepare(outgoing, chance)
+        else:
+            prepared = await asyncio.to_thread(self._prepare, outgoing, chance)
+        if prepared.delay_s:
+            await delayed(started_at, prepared.delay_s, timeouts)
+        player = Player(prepared.steps, started_at=started_at)
+        reply = Reply(prepared.status, dict(prepared.headers), player, timeouts=timeouts, started_at=started_at)
+        self._replies.add(reply)
+        return reply
+
+    async def aclose(self) -> None:
+        """Ends every reply that is still being read."""
+        for reply in list(self._replies):
+            reply.close()
+
+    def _prepare(self, outgoing: Outgoing, chance: Chance) -> Prepared:
+        try:
+            return self._answer(outgoing, chance)
+        except Refusal as refusal:
+            return refused(refusal)
+
+    def _answer(self, outgoing: Outgoing, chance: Chance) -> Prepared:
+        if outgoing.method != "POST" or not outgoing.path.partition("?")[0].endswith(PATH):
+            raise Refusal(f"Invalid URL ({outgoing.method} {outgoing.path})", status=404, code="unknown_url")
+        request = requests.read(outgoing.body)
+        script = request.script
+        failing = script.error is not None and (script.error_after is None or not request.stream)
+        if failing or (script.error_after is not None and not request.stream):
+            return refused(scripted(script.error or 500, script.retry_after), script.ttft_ms / 1000)
+        completion = complete(request, self._say, chance, self._fingerprint)
+        return Prepared(200, EVENTS if request.stream else JSON, wire.steps(completion))
+
+
+def refused(refusal: Refusal, delay_s: float = 0.0) -> Prepared:
+    """An error reply."""
+    return Prepared(refusal.status, {**JSON, **refusal.headers}, iter([refusal.body()]), delay_s)
+
+
+async def delayed(started_at: float, delay_s: float, timeouts: Timeouts) -> None:
+    """Waits before the head. Raises `UpstreamTimeout` where that takes longer than a first byte may."""
+    limit_s = min(timeouts.first_byte_s, timeouts.total_s)
+    try:
+        async with asyncio.timeout_at(started_at + limit_s):
+            await wait_until(started_at + delay_s)
+    except TimeoutError:
+        raise UpstreamTimeout(f"No byte of an answer came within {limit_s:g} s.") from None

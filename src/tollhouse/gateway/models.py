@@ -1,0 +1,78 @@
+"""GET /v1/models and /v1/models/{id}: what can be called, in OpenAI's shape, with what it costs and can do beside it."""
+
+from typing import Any
+
+from tollhouse.errors import ModelNotFound
+from tollhouse.gateway.auth import Keyring
+from tollhouse.snapshot import Live, Snapshot
+from tollhouse.types.calls import ModelFacts, Prices, Target
+from tollhouse.web.exchange import Exchange
+from tollhouse.web.heads import json_body
+
+_PRICE_NAMES = ("input", "output", "cache_read", "cache_write", "reasoning", "input_audio", "output_audio")
+_PICO_PER_USD = 10**12
+
+
+class ModelPages:
+    """Both pages. The list of a snapshot is encoded once."""
+
+    def __init__(self, live: Live, keyring: Keyring, created: int) -> None:
+        self._live = live
+        self._keyring = keyring
+        self._created = created
+        self._listed: tuple[Snapshot, bytes] | None = None
+
+    async def list(self, exchange: Exchange) -> None:
+        """Every name that can be called: aliases first, then each host's models as ``host/model``."""
+        self._keyring.identify(exchange.headers)
+        snapshot = self._live.snapshot
+        if self._listed is None or self._listed[0] is not snapshot:
+            data = [self.describe(name, targets) for name, targets in snapshot.names.listed().items()]
+            self._listed = snapshot, json_body({"object": "list", "data": data})
+        exchange.reply(200, self._listed[1])
+
+    async def retrieve(self, exchange: Exchange) -> None:
+        """One model, by any name that can be called."""
+        self._keyring.identify(exchange.headers)
+        name = exchange.rest.decode("utf-8", "replace").replace("%2F", "/").replace("%2f", "/").replace("%23", "#")
+        targets = self._live.snapshot.names.resolve(name)
+        if not targets:
+            raise ModelNotFound(f"The model '{name[:256]}' does not exist here.", param="model")
+        exchange.reply(200, json_body(self.describe(name, targets)))
+
+    def describe(self, name: str, targets: tuple[Target, ...]) -> dict[str, Any]:
+        """OpenAI's model object, and what is known of the first target."""
+        target = targets[0]
+        facts = target.facts or ModelFacts(target.model, target.model)
+        return {
+            "id": name,
+            "object": "model",
+            "created": self._created,
+            "owned_by": target.host.name,
+            "name": facts.name,
+            "targets": [target.id for target in targets],
+            "context_length": facts.context_tokens,
+            "max_output_tokens": facts.output_tokens,
+            "modalities": {"input": list(facts.input_kinds), "output": list(facts.output_kinds)},
+            "abilities": {
+                "tools": facts.tools,
+                "reasoning": facts.reasoning,
+                "structured_output": facts.structured_output,
+                "vision": "image" in facts.input_kinds,
+            },
+            "pricing": price_list(facts.prices),
+        }
+
+
+def price_list(prices: Prices) -> dict[str, str] | None:
+    """US dollars per token as exact decimal strings, by class; classes without a figure are left out, and None stands
+    for a model without any. A price of zero is ``"0"``."""
+    known = {name: getattr(prices, name) for name in _PRICE_NAMES if getattr(prices, name) is not None}
+    return {name: decimal_usd(pico) for name, pico in known.items()} or None
+
+
+def decimal_usd(pico: int) -> str:
+    """Pico-USD as dollars, exactly: 150000 is ``"0.00000015"``."""
+    whole, fraction = divmod(pico, _PICO_PER_USD)
+    digits = f"{fraction:012d}".rstrip("0")
+    return f"{whole}.{digits}" if digits else str(whole)

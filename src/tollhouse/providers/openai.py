@@ -1,0 +1,339 @@
+"""OpenAI and every host that speaks its chat dialect. How hosts depart from it is data (`Quirks`) or is tolerated here.
+
+`gateway.attempts` calls `PROVIDER`. Output towards the host is what the client sent, with our model name for that host;
+input from the host is taken in any form that still means something (see `ChatReader`).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from tollhouse import __version__
+from tollhouse.dialects.faults import fault_of_object, fault_of_reply
+from tollhouse.dialects.replies import split_reply, tidy_content, tidy_reply
+from tollhouse.dialects.sse import Event, EventParser
+from tollhouse.errors import InternalError, UpstreamBadResponse, UpstreamFault, UpstreamInterrupted, UpstreamTooLarge
+from tollhouse.providers.protocol import Encoded
+from tollhouse.types.calls import ChatCall, Host, Quirks, Target
+from tollhouse.types.wire import Outgoing
+
+MAX_WHOLE_BYTES = 16 * 1024 * 1024
+"""What a host may send where it answers a request for a stream with one JSON object."""
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+_USER_AGENT = f"tollhouse/{__version__}"
+_CREDENTIAL_HEADERS = {
+    "bearer": ("authorization", "Bearer "),
+    "x-api-key": ("x-api-key", ""),
+    "api-key": ("api-key", ""),
+}
+_BOM = b"\xef\xbb\xbf"
+_DONE = b"[DONE]"
+_EVENT_STARTS = (b"d", b"e", b"i", b"r", b":")
+"""First bytes of ``data``, ``event``, ``id``, ``retry`` and of a comment."""
+_USUAL = frozenset({"id", "object", "created", "model", "choices", "system_fingerprint", "service_tier", "obfuscation"})
+_TOKEN_CAPS = ("max_completion_tokens", "max_tokens")
+
+
+class OpenAI:
+    """The provider. Its one attribute remembers what never changes about a host: its path and its headers."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Host, _Static]] = {}
+
+    def encode_chat(self, call: ChatCall, target: Target) -> Encoded:
+        """A POST to ``.../chat/completions``. Raises `InternalError` for a host that no configuration check saw."""
+        host = target.host
+        static = self._static(host)
+        body = {**call.body, "model": target.model}
+        dropped = _fit(body, host.quirks) if host.quirks != _NO_QUIRKS else ()
+        if call.stream:
+            body["stream"] = True
+            dropped += _ask_for_usage(body, host.quirks)
+        headers = static.stream_headers if call.stream else static.headers
+        return Encoded(Outgoing("POST", static.path, headers, _encode(body)), dropped)
+
+    def decode_chat(self, call: ChatCall, target: Target) -> "ChatReader":
+        """A decoder for one answer."""
+        del call, target
+        return ChatReader()
+
+    def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFault:
+        """See `dialects.faults`."""
+        return fault_of_reply(status, headers, body)
+
+    def _static(self, host: Host) -> "_Static":
+        known = self._known.get(id(host))
+        if known is not None and known[0] is host:
+            return known[1]
+        if len(self._known) >= _KNOWN_HOSTS:  # each reload brings new Host objects
+            self._known.clear()
+        static = _Static(host)
+        self._known[id(host)] = (host, static)
+        return static
+
+
+_KNOWN_HOSTS = 1024
+_NO_QUIRKS = Quirks()
+
+
+class _Static:
+    """The parts of every request to one host."""
+
+    __slots__ = ("headers", "path", "stream_headers")
+
+    def __init__(self, host: Host) -> None:
+        base = urlsplit(host.base_url)
+        self.path = base.path.rstrip("/") + "/chat/completions" + (f"?{base.query}" if base.query else "")
+        fields = {"content-type": "application/json", "accept-encoding": "identity", "user-agent": _USER_AGENT}
+        if host.auth != "none" and host.credential is not None:
+            if host.auth not in _CREDENTIAL_HEADERS:
+                raise InternalError(f"The host {host.name} has an unknown kind of auth.")
+            name, prefix = _CREDENTIAL_HEADERS[host.auth]
+            fields[name] = prefix + host.credential.reveal()
+        fields |= {name.lower(): value for name, value in host.headers}
+        self.headers = tuple({"accept": "application/json", **fields}.items())
+        self.stream_headers = tuple({"accept": "text/event-stream", **fields}.items())
+
+
+def _fit(body: dict[str, Any], quirks: Quirks) -> tuple[str, ...]:
+    """Fits a request to what the host takes, in place; the names of what had to go."""
+    if quirks.max_tokens_field is not None:
+        caps = [body.pop(name) for name in _TOKEN_CAPS if name in body]
+        known = [cap for cap in caps if cap is not None]
+        if known:  # the client sent both: the stricter one keeps both promises
+            body[quirks.max_tokens_field] = min(known)
+    dropped = tuple([name for name in quirks.drop if name in body])
+    for name in dropped:
+        del body[name]
+    return dropped
+
+
+def _ask_for_usage(body: dict[str, Any], quirks: Quirks) -> tuple[str, ...]:
+    """Has the host report usage in the stream, whatever the client asked for: it is what the call costs."""
+    options = body.get("stream_options") or {}
+    if quirks.stream_usage:
+        body["stream_options"] = {**options, "include_usage": True}
+        return ()
+    body.pop("stream_options", None)
+    return ("stream_options",) if options.keys() - {"include_usage"} else ()
+
+
+class ChatReader:
+    """One answer, read.
+
+    Theory of operation
+    -------------------
+    A stream is a sequence of events that each hold one JSON object. What hosts do to it, and what is made of that: an
+    ``error`` member ends the stream with its fault; usage is taken from any object that has it, and a member once known
+    is never lost to a later one that lacks it; a choice without ``delta`` has an empty one. The end is ``[DONE]``,
+    or a finish reason for every choice that began; the end of the body without either is a broken answer. A host that
+    ignores ``stream`` and sends one JSON object is recognised by its first byte, and its answer is cut into chunks.
+    """
+
+    __slots__ = ("_began", "_ended", "_events", "_fault", "_sniffed", "_whole", "_whole_bytes", "done", "usage")
+
+    def __init__(self) -> None:
+        self.usage: dict[str, Any] | None = None
+        self.done = False
+        self._events = EventParser()
+        self._sniffed = False
+        self._whole: list[bytes] | None = None
+        self._whole_bytes = 0
+        self._began: set[int] = set()
+        self._ended: set[int] = set()
+        self._fault: UpstreamFault | None = None
+
+    def reply(self, body: bytes) -> dict[str, Any]:
+        """A whole answer. Raises `UpstreamBadResponse`, or the fault that an error object stands for."""
+        reply = _object(body.removeprefix(_BOM))
+        self._take_usage(reply.pop("usage", None))
+        if error := reply.pop("error", None):
+            raise fault_of_object(error)
+        if reply.get("object") == "error":
+            raise fault_of_object(reply)
+        tidy_reply(reply, str(reply.get("id") or ""))
+        if self.usage is not None:
+            reply["usage"] = self.usage
+        return reply
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        """The chunks that these bytes complete. See `protocol.ChatDecoder`."""
+        if self._fault is not None:
+            raise self._fault
+        if self.done:
+            return []
+        if self._whole is not None:
+            self._gather(data)
+            return []
+        if not self._sniffed and not self._sniff(data):
+            return []
+        return self._read(self._events.feed(data))
+
+    def finish(self) -> list[dict[str, Any]]:
+        """The rest, at the end of the body. Raises `UpstreamInterrupted` when the answer is not whole."""
+        if self._fault is not None:
+            raise self._fault
+        if self.done:
+            return []
+        if self._whole is not None:
+            chunks = split_reply(self.reply(b"".join(self._whole)))
+            self.done = True
+            return chunks
+        chunks = self._read([event for event in self._events.finish() if not _is_cut(event[0])])
+        if not self.done and (not self._began or self._began != self._ended):
+            raise UpstreamInterrupted("The upstream's answer ended before it was complete.")
+        return chunks
+
+    def _sniff(self, data: bytes) -> bool:
+        """Whether the body is an event stream, by its first byte; raises when it can be neither that nor JSON."""
+        body = data.lstrip(b" \t\r\n" + _BOM)
+        if not body:
+            self._events.feed(data)
+            return False
+        if body.startswith(b"{"):
+            self._whole = []
+            self._gather(body)
+            return False
+        if body[:1] not in _EVENT_STARTS:
+            raise UpstreamBadResponse("The upstream answered with something that is not an event stream.")
+        self._sniffed = True
+        return True
+
+    def _gather(self, data: bytes) -> None:
+        self._whole_bytes += len(data)
+        if self._whole is None or self._whole_bytes > MAX_WHOLE_BYTES:
+            raise UpstreamTooLarge(f"The upstream's answer is larger than {MAX_WHOLE_BYTES} bytes.")
+        self._whole.append(data)
+
+    def _read(self, events: list[Event]) -> list[dict[str, Any]]:
+        chunks: list[dict[str, Any]] = []
+        try:
+            for data, name in events:
+                try:
+                    value = _decode(data)
+                except (ValueError, RecursionError) as problem:
+                    if not data.strip():
+                        continue
+                    chunks += self._end(data, problem)
+                    break
+                if type(value) is not dict:
+                    _pass_over(value)
+                elif (chunk := self._chunk(value, name)) is not None:
+                    chunks.append(chunk)
+        except UpstreamFault as fault:
+            self._fault = fault
+            if not chunks:
+                raise
+        return chunks
+
+    def _end(self, data: bytes, problem: Exception) -> list[dict[str, Any]]:
+        """Takes an event that is not JSON, which is right for the end marker alone; the finish reasons still owed."""
+        if data.strip() != _DONE:
+            raise UpstreamBadResponse("The upstream sent an event that is not valid JSON.") from problem
+        if not self._began:
+            raise UpstreamBadResponse("The upstream's answer is empty.")
+        self.done = True
+        owed = sorted(self._began - self._ended)
+        return [{"choices": [{"index": index, "delta": {}, "finish_reason": "stop"}]} for index in owed]
+
+    def _chunk(self, chunk: dict[str, Any], name: bytes) -> dict[str, Any] | None:
+        """One event's object in the inner form; ``None`` when all it held was usage, or nothing."""
+        if usage := chunk.pop("usage", None):
+            self._take_usage(usage)
+        if "error" in chunk and (error := chunk.pop("error")):
+            raise fault_of_object(error)
+        if name == b"error":
+            raise fault_of_object(chunk)
+        choices = chunk.get("choices")
+        if not choices:
+            return _bare(chunk)
+        if type(choices) is not list:
+            raise UpstreamBadResponse("The upstream's answer has choices that are not a list.")
+        for position, choice in enumerate(choices):
+            self._take_choice(choice, position)
+        return chunk
+
+    def _take_choice(self, choice: Any, position: int) -> None:
+        if type(choice) is not dict:
+            raise UpstreamBadResponse("The upstream's answer has a choice that is not an object.")
+        delta = choice.get("delta")
+        if type(delta) is not dict:
+            delta = choice["delta"] = _delta_of(choice)
+        index = choice.get("index")
+        if type(index) is not int or index < 0:
+            index = choice["index"] = position
+        self._began.add(index)
+        if choice.get("finish_reason"):
+            self._ended.add(index)
+            self._take_usage(choice.pop("usage", None))  # Moonshot puts it here
+        else:
+            choice["finish_reason"] = None
+        if type(delta.get("content", "")) is not str:
+            tidy_content(delta)
+
+    def _take_usage(self, usage: object) -> None:
+        """Merges: the last value that is not null wins, member by member."""
+        if not isinstance(usage, dict):
+            return
+        if self.usage is None:
+            self.usage = {}
+        for name, value in usage.items():
+            known = self.usage.get(name)
+            if isinstance(known, dict) and isinstance(value, dict):
+                known.update({key: item for key, item in value.items() if item is not None})
+            elif value is not None:
+                self.usage[name] = value
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    """The JSON object in these bytes. Raises `UpstreamBadResponse`, also for bad UTF-8, NaN and endless nesting."""
+    try:
+        value = _decode(data)
+    except (ValueError, RecursionError) as problem:
+        raise UpstreamBadResponse("The upstream's answer is not valid JSON.") from problem
+    if type(value) is not dict:
+        raise UpstreamBadResponse("The upstream's answer is not a JSON object.")
+    return value
+
+
+def _is_cut(data: bytes) -> bool:
+    """Whether the last event of a body that ended without a blank line is only the beginning of one."""
+    data = data.strip()
+    if data == _DONE:
+        return False
+    try:
+        _decode(data)
+    except (ValueError, RecursionError):
+        return True
+    return False
+
+
+def _delta_of(choice: dict[str, Any]) -> dict[str, Any]:
+    """The delta of a choice that has none: some hosts send the last one without, or a whole ``message`` instead."""
+    given = choice.pop("delta", None) or choice.pop("message", None) or {}
+    if type(given) is not dict:
+        raise UpstreamBadResponse("The upstream's answer has a delta that is not an object.")
+    return given
+
+
+def _pass_over(value: object) -> None:
+    """Takes JSON that is not an object: hosts send ``""`` and ``null`` as keep-alives."""
+    if value:
+        raise UpstreamBadResponse("The upstream sent an event that is not a JSON object.")
+
+
+def _bare(chunk: dict[str, Any]) -> dict[str, Any] | None:
+    """A chunk without choices; ``None`` unless it holds something that is nowhere else, as Azure's filter results."""
+    if chunk.get("object") == "error":
+        raise fault_of_object(chunk)
+    chunk["choices"] = []
+    return chunk if any(value for name, value in chunk.items() if name not in _USUAL) else None
+
+
+PROVIDER = OpenAI()

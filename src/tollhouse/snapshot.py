@@ -1,0 +1,129 @@
+"""The gateway's view of the world at one moment: immutable, swapped whole by a reload.
+
+The request path reads `Live.snapshot` once and keeps what it got to the end, so a reload changes nothing for a request
+that runs. The control side builds the next one with `build`; what did not change between two (a pool of connections,
+an embedded model) is carried over, what fell away is retired and closes when its last reader is done.
+"""
+
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tollhouse.catalog.names import Names, Offer
+from tollhouse.catalog.store import Catalogue
+from tollhouse.config import Settings
+from tollhouse.dialects.openai import ChatStream
+from tollhouse.providers import load
+from tollhouse.providers.protocol import Provider
+from tollhouse.types.calls import Host
+from tollhouse.types.wire import Connector
+from tollhouse.upstream.origin import Origin, Proxy
+from tollhouse.upstream.pool import Pool, PoolLimits
+from tollhouse.web.cors import Cors
+
+PoolKey = tuple[Origin, str | None, PoolLimits, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A host inside this process: what it offers and what answers for it."""
+
+    offer: Offer
+    connector: Connector
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that a request needs to know."""
+
+    settings: Settings
+    names: Names
+    connectors: Mapping[str, Connector]
+    """By the host's name."""
+    providers: Mapping[str, Provider]
+    """By the name of their file."""
+    cors: Cors
+    pools: Mapping[PoolKey, Pool]
+
+    @property
+    def max_attempts(self) -> int:
+        """How many targets one request may be tried on."""
+        return self.settings.upstream.max_attempts
+
+    @property
+    def max_response_bytes(self) -> int:
+        """The largest whole answer of an upstream."""
+        return self.settings.upstream.max_response_bytes
+
+    def heartbeat(self, stream: ChatStream) -> Callable[[], bytes] | None:
+        """What keeps a silent stream open, as the operator chose it."""
+        kind = self.settings.server.heartbeat
+        if kind == "chunk":
+            return stream.heartbeat
+        return _comment if kind == "comment" else None
+
+
+def _comment() -> bytes:
+    """An SSE comment. Not ``: ping``, which one client takes for the end of the stream."""
+    return b": keep-alive\n\n"
+
+
+class Live:
+    """Holds the snapshot of the moment. The one thing that changes; assignment is atomic."""
+
+    __slots__ = ("snapshot",)
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+
+
+def build(
+    settings: Settings,
+    catalogue: Catalogue,
+    offers: tuple[Offer, ...],
+    *,
+    embedded: tuple[Embedded, ...] = (),
+    previous: Snapshot | None = None,
+) -> Snapshot:
+    """The snapshot of these settings. ``offers`` are the hosts over HTTP, in the order of trying."""
+    kept = previous.pools if previous is not None else {}
+    tls = _trust(settings.upstream.ca_file)
+    pools: dict[PoolKey, Pool] = {}
+    connectors: dict[str, Connector] = {item.offer.host.name: item.connector for item in embedded}
+    for offer in offers:
+        key = _pool_key(offer.host, settings)
+        pools[key] = pools.get(key) or kept.get(key) or _pool(key, tls)
+        connectors[offer.host.name] = pools[key]
+    every = (*offers, *(item.offer for item in embedded))
+    providers = {name: load(name) for name in {offer.host.provider for offer in every}}
+    cors = Cors(settings.cors.origins, int(settings.cors.max_age_s))
+    return Snapshot(settings, Names(every, settings.aliases, catalogue), connectors, providers, cors, pools)
+
+
+def retire(old: Snapshot, new: Snapshot) -> None:
+    """Lets go of the pools that the new snapshot does not use. Answers being read through them go on."""
+    for key, pool in old.pools.items():
+        if key not in new.pools:
+            pool.retire()
+
+
+def _pool_key(host: Host, settings: Settings) -> PoolKey:
+    keys = settings.upstream
+    limits = PoolLimits(max_connections=keys.max_connections_per_host, idle_expiry_s=keys.idle_expiry_s)
+    return Origin.parse(host.base_url), host.proxy, limits, keys.ca_file
+
+
+def _pool(key: PoolKey, tls: ssl.SSLContext | None) -> Pool:
+    origin, proxy, limits, _ = key
+    return Pool(origin, limits=limits, proxy=Proxy.parse(proxy) if proxy else None, tls=tls)
+
+
+def _trust(ca_file: str) -> ssl.SSLContext | None:
+    """A context that also trusts the operator's own authorities; None for the one that pools share."""
+    if not ca_file:
+        return None
+    context = ssl.create_default_context()
+    context.load_verify_locations(ca_file)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
