@@ -101,6 +101,8 @@ def size(folder: Path) -> dict[str, Any]:
     before_mb = disk_mb(folder)
     python = folder / "bin" / "python"
     command = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", str(process.ROOT)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"pip install: {done.stderr.strip().splitlines()[-1]}")
     names = packages(python)
     return {"packages": len(names), "mb": disk_mb(folder) - before_mb, "names": names}

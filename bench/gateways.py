@@ -127,6 +127,7 @@ def running_tollhouse(site: Site, label: str = "tollhouse") -> Iterator[Gateway]
     home = site.folder / f"{label}-{time.monotonic_ns()}"
     home.mkdir(parents=True)
     config, log = home / "tollhouse.toml", home / "tollhouse.log"
+    config.touch(mode=0o600)  # it holds an upstream key, and Tollhouse insists
     config.write_text(tollhouse_config(site.upstreams))
     port = process.free_port()
     command = [sys.executable, "-m", "tollhouse", "up", "--port", str(port), "--data", str(home / "data")]

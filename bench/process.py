@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,26 @@ ROOT = Path(__file__).resolve().parent.parent
 STOP_TIMEOUT_S = 10.0
 
 
+_PORTS = count(18_000 + os.getpid() % 6000 * 2, 2)
+"""Below the range from which the kernel takes ports for outgoing connections, of which a benchmark makes thousands."""
+
+
 def free_port() -> int:
-    """A loopback port that nobody listens on at this moment."""
+    """A loopback port on which nobody listens at this moment; nor on the next one, which Tollhouse uses for itself."""
+    while True:
+        port = next(_PORTS)
+        if _is_free(port) and _is_free(port + 1):
+            return port
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def pinned(core: int, command: Sequence[str]) -> list[str]:

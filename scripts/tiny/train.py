@@ -16,8 +16,9 @@ import jax.numpy as jnp
 import bpe
 import export
 import optimise
+import words
 from batches import Batch, batches
-from card import write_card
+from card import Run, write_card
 from dialogues import dialogue
 from examine import examine
 from model import Params, Shape, count, hidden_states, init
@@ -50,8 +51,8 @@ def schedule(step: int, steps: int) -> float:
     return min(1.0, step / 50, (steps - step + 1) / (0.6 * steps))
 
 
-def fit(shape: Shape, tokenizer: bpe.Tokenizer, steps: int, seed: int) -> Params:
-    """Trained weights."""
+def fit(shape: Shape, tokenizer: bpe.Tokenizer, steps: int, seed: int) -> tuple[Params, int]:
+    """Trained weights, and how many tokens they saw."""
     params = init(shape, seed)
     state = optimise.begin(params)
     print(f"{count(params):,} parameters")
@@ -68,7 +69,7 @@ def fit(shape: Shape, tokenizer: bpe.Tokenizer, steps: int, seed: int) -> Params
         if step % 100 == 0 or step == steps:
             taken = time.monotonic() - began
             print(f"step {step}/{steps}  loss {mean:.4f}  {seen / taken:,.0f} tokens/s  {taken:.0f} s", flush=True)
-    return params
+    return params, seen
 
 
 def main() -> None:
@@ -84,12 +85,17 @@ def main() -> None:
     rng = Random(options.seed)
     texts = [text for _ in range(20_000) for _, text in dialogue(rng)]
     tokenizer = bpe.train(texts, shape.vocab)
-    params = fit(shape, tokenizer, options.steps, options.seed)
+    params, tokens = fit(shape, tokenizer, options.steps, options.seed)
     minutes = (time.monotonic() - began) / 60
     path = options.out / "tiny.gguf"
     export.write(path, params, shape, tokenizer)
     findings = examine(path, tokenizer)
-    write_card(options.out / "MODEL_CARD.md", shape, path, findings, {"minutes": minutes, "steps": options.steps, "parameters": count(params)})
+    for probe, given in findings.misses:
+        print(f"missed ({probe.area}): {probe.turns[-1][1]!r} -> {given!r}")
+    run = Run(count(params), options.steps, tokens, minutes, options.seed)
+    write_card(options.out / "MODEL_CARD.md", path, shape, run, findings, len(words.CAPITALS))
+    print((options.out / "MODEL_CARD.md").read_text())
+
 
 
 if __name__ == "__main__":

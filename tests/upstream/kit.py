@@ -78,11 +78,21 @@ class Identity:
         past = datetime.now(UTC) - timedelta(days=1)
         self.expired = self._context(authority.issue_cert("127.0.0.1", not_before=past - timedelta(days=9), not_after=past))
         self.stranger = self._context(trustme.CA().issue_cert("127.0.0.1"))
+        self.self_signed = self._self_signed()
 
     @staticmethod
     def _context(certificate: trustme.LeafCert) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate.configure_cert(context)
+        return context
+
+    @staticmethod
+    def _self_signed() -> ssl.SSLContext:
+        """An authority's own certificate in place of one that it issued."""
+        alone = trustme.CA()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with alone.private_key_pem.tempfile() as key, alone.cert_pem.tempfile() as certificate:
+            context.load_cert_chain(certificate, key)
         return context
 
     def trust(self) -> ssl.SSLContext:

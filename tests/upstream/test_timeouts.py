@@ -10,6 +10,7 @@ from tests.fakes.chaos import CHUNKED_END, Await, ChaosUpstream, Hang, Pause, Se
 from tests.upstream.kit import GET, QUICK, Client, drain, fetch
 from tollhouse.errors import UpstreamFault, UpstreamStalled, UpstreamTimeout
 from tollhouse.types.wire import Outgoing, Timeouts
+from tollhouse.upstream.pool import PoolLimits
 
 CHUNKED = head(200, "transfer-encoding: chunked")
 SHORT = 0.1
@@ -71,13 +72,24 @@ async def test_f19_trickle_ends_with_the_total(client: Client) -> None:
 
 
 async def test_slow_reader_is_not_a_stalled_upstream(client: Client) -> None:
-    """While bytes wait for our own reader, the upstream's silence is not held against it."""
-    async with ChaosUpstream([Send(CHUNKED + chunk(b"one")), Pause(4 * SHORT), Send(chunk(b"two") + CHUNKED_END)]) as up:
-        reply = await client.pool(up.url).send(GET, only(idle_s=3 * SHORT))
-        await asyncio.sleep(3.5 * SHORT)
-        # The reader comes back before the second chunk; the sweep has passed the idle time more than once.
+    """While the socket is paused because our own reader is slow, no idle time runs against the upstream."""
+    body = b"x" * 2_000_000
+    async with ChaosUpstream([Send(whole(body))]) as up:
+        pool = client.pool(up.url, limits=PoolLimits(buffer_bytes=4096))
+        reply = await pool.send(GET, only(idle_s=SHORT))
+        await asyncio.sleep(4 * SHORT)
         assert reply.fault is None
-        assert await reply.read(100) == b"onetwo"
+        assert await reply.read(len(body)) == body
+
+
+async def test_stall_is_told_after_what_was_unread(client: Client) -> None:
+    """A reader that comes back late gets the bytes that wait for it before it learns that the upstream is silent."""
+    async with ChaosUpstream([Send(CHUNKED + chunk(b"one"))]) as up:
+        reply = await client.pool(up.url).send(GET, only(idle_s=SHORT))
+        await asyncio.sleep(2 * SHORT)
+        assert await reply.next() == b"one"
+        with pytest.raises(UpstreamStalled):
+            await reply.next()
 
 
 async def test_upstream_that_stops_reading_the_request(client: Client) -> None:

@@ -132,7 +132,9 @@ class Names:
         """The targets that a requested name means, in the order of trying; empty where it means nothing."""
         known = self._known.get(name)
         if known is None:
-            known = self._resolve(name) if len(name) <= MAX_NAME_CHARS else ()
+            if len(name) > MAX_NAME_CHARS:
+                return ()
+            known = self._resolve(name)
             if len(self._known) >= CACHE_NAMES:
                 self._known.clear()
             self._known[name] = known
@@ -221,5 +223,8 @@ class Names:
     @staticmethod
     def _join(parts: Iterable[tuple[Target, ...]]) -> tuple[Target, ...]:
         """The targets in order, each once."""
-        joined = {target.id: target for part in reversed(list(parts)) for target in reversed(part)}
-        return tuple(reversed(joined.values()))
+        joined: dict[str, Target] = {}
+        for part in parts:
+            for target in part:
+                joined.setdefault(target.id, target)
+        return tuple(joined.values())

@@ -113,7 +113,7 @@ class Catalogue:
         self._raw = {name: provider.models for name, provider in document.providers.items()}
         self._rows: dict[str, dict[str, _Row]] = {}
         self._facts: dict[str, dict[str, ModelFacts]] = {}
-        self._offering: dict[str, list[str]] = {}
+        self._offering: dict[str, dict[str, None]] = {}
         none = _Host()
         rows = {name: _provider(name, p, overlay.get(name, none)) for name, p in document.providers.items()}
         self.providers: Mapping[str, ProviderRow] = MappingProxyType(rows)
@@ -137,11 +137,8 @@ class Catalogue:
     def offering(self, name: str) -> tuple[str, ...]:
         """The hosts, enabled or not, that list a model of this name, spelled so or nearly so (`spelling.plain`)."""
         if not self._offering:
-            for provider in self._raw:
-                for model in self._columns(provider):
-                    hosts = self._offering.setdefault(plain(model), [])
-                    if hosts[-1:] != [provider]:
-                        hosts.append(provider)
+            for provider, model in ((host, model) for host in self._raw for model in self._columns(host)):
+                self._offering.setdefault(plain(model), {})[provider] = None
         return tuple(self._offering.get(plain(name), ()))
 
     def tiers(self, provider: str, model: str) -> tuple[PriceTier, ...]:

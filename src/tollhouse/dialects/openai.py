@@ -39,8 +39,7 @@ _encode = msgspec.json.Encoder().encode
 
 _TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
 """The members of a delta that are text for people, which may be cut anywhere."""
-_CALLS = frozenset({"tool_calls", "function_call"})
-_NOT_SAID = _CALLS | {"role"}
+_NOT_SAID = frozenset({"role", "tool_calls", "function_call"})
 _OWN = frozenset({"index", "delta", "finish_reason"})
 _ENVELOPE = frozenset({"id", "object", "created", "model", "choices", "usage", "error"})
 
@@ -122,16 +121,25 @@ class ChatStream:
         return _event(fault_body)
 
     def _is_plain(self, held: list[dict[str, Any]]) -> bool:
-        """Whether a chunk is text for one open choice, as nearly all are."""
+        """Whether a chunk is more text for one open choice, as nearly all are."""
         if len(held) != 1:
             return False
         choice = held[0]
-        if choice["index"] not in self._choices or choice.get("finish_reason") is not None:
+        state = self._choices.get(choice["index"])
+        if state is None or choice.get("finish_reason") is not None:
             return False
         delta = choice["delta"]
         if "role" in delta:
             del delta["role"]
-        return ("content" in delta and len(delta) == 1) or not delta.keys() & _CALLS
+        if len(delta) == 1 and "content" in delta:
+            return True
+        if "tool_calls" not in delta:
+            return "function_call" not in delta
+        text = state.calls.pass_on(delta["tool_calls"]) if len(delta) == 1 and state.calls is not None else None
+        if text is None or len(text) > _SLICE_CHARS:
+            return False
+        self.tally.add(text)
+        return True
 
     def _encode_plain(self, chunk: dict[str, Any], lines: list[bytes]) -> bool:
         """Adds the event of a plain chunk, unless it is too long for one line."""

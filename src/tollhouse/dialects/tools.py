@@ -55,6 +55,12 @@ class _Call:
         """Its arguments so far end like a whole object."""
         self.waiting: list[dict[str, Any]] = []
 
+    def note(self, text: str) -> None:
+        """One more piece of its arguments."""
+        if text and not text.isspace():
+            self.spoken = True
+            self.closed = text.rstrip().endswith("}")
+
 
 class ToolCalls:
     """The calls of one choice. ``seed`` is the answer's id: ids are minted from it."""
@@ -72,6 +78,23 @@ class ToolCalls:
 
     def __bool__(self) -> bool:
         return bool(self._calls)
+
+    def pass_on(self, entries: Any) -> str | None:
+        """The arguments in a delta that is canonical as it stands: one more piece for a call that was announced.
+
+        ``None`` for any other; `take` has to see that one. Nearly every fragment of OpenAI's own streams is of this
+        kind, which makes it worth a short way.
+        """
+        if type(entries) is not list or len(entries) != 1 or type(entry := entries[0]) is not dict or len(entry) != 2:
+            return None
+        index, function = entry.get("index"), entry.get("function")
+        if type(index) is not int or type(function) is not dict or len(function) != 1:
+            return None
+        call, text = self._by_index.get(index), function.get("arguments")
+        if call is None or call.index != index or type(text) is not str:
+            return None
+        call.note(text)
+        return text
 
     def take(self, entries: list[Any]) -> list[dict[str, Any]]:
         """One delta's ``tool_calls`` as canonical fragments, in order, each to be sent in a delta of its own."""
@@ -156,9 +179,7 @@ class ToolCalls:
         return [head, *waiting]
 
     def _arguments(self, call: _Call, text: str, extras: dict[str, Any]) -> dict[str, Any]:
-        if text:
-            call.spoken = True
-            call.closed = text.rstrip().endswith("}") or (call.closed and text.isspace())
+        call.note(text)
         return {"index": call.index, call.kind: {_TEXT_KEY[call.kind]: text}, **extras}
 
 

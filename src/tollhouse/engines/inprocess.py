@@ -70,18 +70,9 @@ class Reply:
     """
 
     __slots__ = (
-        "_body",
-        "_closed",
-        "_closing",
-        "_ended",
-        "_fresh",
-        "_reading",
-        "_started_at",
-        "_timeouts",
-        "__weakref__",
-        "headers",
-        "status",
-    )
+        "__weakref__", "_body", "_closed", "_closing", "_ended", "_fresh", "_reading", "_started_at", "_timeouts",
+        "headers", "status",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -126,14 +117,11 @@ class Reply:
             raise UpstreamInterrupted("The reply was closed.")
         deadline, late = self._deadline()
         try:
-            async with asyncio.timeout_at(deadline) as self._reading:
-                piece = await self._next_piece()
+            piece = await self._next_piece(deadline)
         except TimeoutError:
             closed = self._closed
             self.close()
             raise (UpstreamInterrupted("The reply was closed.") if closed else late) from None
-        finally:
-            self._reading = None
         self._fresh = False
         self._ended = not piece
         return piece
@@ -150,11 +138,15 @@ class Reply:
         elif isinstance(self._body, AsyncGenerator) and not self._ended:
             self._closing = asyncio.get_running_loop().create_task(finish(self._body))
 
-    async def _next_piece(self) -> bytes:
-        """The next piece that is not empty, for an empty one would read as the end."""
-        async for piece in self._body:
-            if piece:
-                return piece
+    async def _next_piece(self, deadline: float) -> bytes:
+        """The next piece that is not empty, for an empty one would read as the end. Raises `TimeoutError`."""
+        try:
+            async with asyncio.timeout_at(deadline) as self._reading:
+                async for piece in self._body:
+                    if piece:
+                        return piece
+        finally:
+            self._reading = None
         return b""
 
     def _deadline(self) -> tuple[float, UpstreamFault]:

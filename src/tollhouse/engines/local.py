@@ -37,7 +37,8 @@ DEFAULT_CONTEXT_TOKENS = 8192
 _PROMPT_CACHE_MIB = 256
 _HTTP_THREADS = 64
 """Each open connection holds one while it is answered, those in the queue too; the engine adds more at need."""
-_ERRORS_ONLY = 1
+_SILENT, _ERRORS_ONLY = -1, 1
+"""The engine writes its log to stderr, where ours is JSON: it is heard only when a model fails to load."""
 _POOLING_NONE, _POOLING_MEAN = 0, 1
 _FREE = Prices(0, 0, 0, 0, 0, 0, 0)
 _PATIENCE = Timeouts(connect_s=5.0, first_byte_s=600.0, idle_s=120.0, total_s=3600.0)
@@ -81,7 +82,7 @@ class LocalEngine:
         path: Path,
         *,
         name: str | None = None,
-        options: LocalOptions = LocalOptions(),  # noqa: B008 (frozen)
+        options: LocalOptions = LocalOptions(),
         loader: Callable[[], ModuleType] = load,
     ) -> "LocalEngine":
         """Loads the model and returns when it answers. The name is the file's, without ``.gguf``, if none is given.
@@ -151,7 +152,7 @@ def _params(module: ModuleType, path: Path, name: str, key: str, options: LocalO
     params.n_parallel = options.slots
     params.n_threads_http = _HTTP_THREADS
     params.cache_ram_mib = _PROMPT_CACHE_MIB
-    params.verbosity = _ERRORS_ONLY
+    params.verbosity = _SILENT
     params.warmup = False
     params.ui = False
     params.endpoint_slots = False
@@ -163,10 +164,14 @@ def _params(module: ModuleType, path: Path, name: str, key: str, options: LocalO
 def _serve(module: ModuleType, params: Any, path: Path) -> Any:
     try:
         return module.Server(params)
+    except (RuntimeError, ValueError):
+        params.verbosity = _ERRORS_ONLY
+    try:
+        return module.Server(params)
     except (RuntimeError, ValueError) as error:
         raise LocalEngineError(
-            f"The engine cannot run {path}. It is damaged, too large for the memory, or of a kind that the engine does not "
-            "know; the lines above say which."
+            f"The engine cannot run {path}: it is damaged, too large for the memory, or of a kind that the engine does "
+            "not know. The engine's own lines on stderr say which."
         ) from error
 
 

@@ -19,9 +19,9 @@ class LocalEngineError(Exception):
     """A local model cannot be served. The message is for the operator: what is wrong, and what to do."""
 
 
-def load(module: str = "xllamacpp", *, cpu_info: Path = CPU_INFO) -> ModuleType:
+def load(module: str = "xllamacpp", *, cpu_info: Path = CPU_INFO, machine: str | None = None) -> ModuleType:
     """The engine's module. Raises `LocalEngineError`."""
-    if missing := missing_abilities(cpu_info):
+    if missing := missing_abilities(cpu_info, machine or platform.machine()):
         raise LocalEngineError(f"Local models need a processor with {', '.join(missing)}; this one has not.")
     try:
         return import_module(module)
@@ -33,9 +33,9 @@ def load(module: str = "xllamacpp", *, cpu_info: Path = CPU_INFO) -> ModuleType:
         raise LocalEngineError(f"The local engine is installed but does not load: {error}") from error
 
 
-def missing_abilities(cpu_info: Path) -> list[str]:
+def missing_abilities(cpu_info: Path, machine: str) -> list[str]:
     """What an x86-64 processor lacks for the engine; empty on other machines and where the system does not tell."""
-    if platform.machine().lower() not in {"x86_64", "amd64"}:
+    if machine.lower() not in {"x86_64", "amd64"}:
         return []
     try:
         lines = cpu_info.read_text(encoding="ascii", errors="replace").splitlines()

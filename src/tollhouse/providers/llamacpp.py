@@ -77,11 +77,9 @@ class LlamaCpp:
         error = _error_of(body)
         message = str(error.get("message") or "")
         if error.get("type") == "exceed_context_size_error" or "too large to process" in message:
-            return UpstreamRejected(
-                _too_long(error), status=400, param="messages", code="context_length_exceeded"
-            )
+            return UpstreamRejected(_too_long(error), status=400, param="messages", code="context_length_exceeded")
         if match := _NO_MEDIA.search(message):
-            return UpstreamRejected(f"This model does not take {match[1].lower()} input.", status=400, param="messages")
+            return UpstreamRejected(f"This model does not take {match[1].lower()} input.", status=400, param="messages", code="unsupported_value")
         if "does not match the expected" in message:
             return UpstreamBadResponse("The model's answer broke the format of its own chat template.")
         fault = OPENAI.decode_error(status, headers, body)
@@ -243,7 +241,7 @@ class LlamaReader:
                 if choice["delta"].get("content", "") is None:  # the first delta is {"role", "content": null}
                     del choice["delta"]["content"]
                 self._tidy_choice(choice, choice["delta"])
-        return chunks
+        return [chunk for chunk in chunks if not self._forced or any(map(_says_something, chunk["choices"]))]
 
     def _tidy_choice(self, choice: dict[str, Any], said: dict[str, Any]) -> None:
         """One choice of a chunk, or of a whole answer; ``said`` is its delta or message. In place."""
@@ -267,6 +265,10 @@ class LlamaReader:
             said["tool_calls"] = fragments if "message" not in choice else _joined_calls(fragments)
         if ended == "stop":
             choice["finish_reason"] = "tool_calls"
+
+
+def _says_something(choice: dict[str, Any]) -> bool:
+    return bool(choice["delta"] or choice["finish_reason"])
 
 
 class _CallText:
@@ -313,6 +315,8 @@ class _CallText:
 
     def _arguments(self, text: str) -> str:
         """As much of the text as belongs to the arguments: the object's end is where its last brace closes."""
+        if not self._depth and not self._ended:
+            text = text.lstrip()
         for place, character in enumerate(text):
             if self._ended:
                 return text[:place]

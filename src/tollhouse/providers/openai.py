@@ -90,7 +90,7 @@ class _Static:
     def __init__(self, host: Host) -> None:
         base = urlsplit(host.base_url)
         self.path = base.path.rstrip("/") + "/chat/completions" + (f"?{base.query}" if base.query else "")
-        fields = {"content-type": "application/json", "accept-encoding": "identity", "user-agent": _USER_AGENT}
+        fields = {"content-type": "application/json", "user-agent": _USER_AGENT}
         if host.auth != "none" and host.credential is not None:
             if host.auth not in _CREDENTIAL_HEADERS:
                 raise InternalError(f"The host {host.name} has an unknown kind of auth.")

@@ -26,6 +26,19 @@ class ChatCall:
 
 
 @dataclass(frozen=True, slots=True)
+class RelayCall:
+    """One validated request of another OpenAI endpoint that is passed on in the same dialect.
+
+    ``kind`` is the endpoint's path below ``/v1/``. ``model`` is ``None`` where the endpoint lets the host choose one.
+    """
+
+    kind: str
+    model: str | None
+    body: dict[str, Any]
+    stream: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Prices:
     """Pico-USD (1e-12) per token, integers; ``None`` where the catalogue has no figure (never to be read as 0)."""
 

@@ -11,6 +11,7 @@ from tollhouse.types.calls import ChatCall
 from tollhouse.validate.guard import parse
 from tollhouse.validate.hosts import HOST_FIELDS
 from tollhouse.validate.messages import TEXT_CONTENT, Messages
+from tollhouse.validate.model import MODEL, require_model
 from tollhouse.validate.problems import Problem, missing
 from tollhouse.validate.rules import BOOLEAN, TEXT, Integer, Nullable, Number, Rule, Text, Word
 from tollhouse.validate.shapes import OBJECT, Array, OneOf, Pairs, Record, Variant
@@ -61,7 +62,7 @@ RETENTION = Word("in_memory", "24h", more=("in-memory",))  # the spelling of Ope
 
 FIELDS: dict[str, Rule] = {
     "messages": Messages(),
-    "model": Text(256, low=1),
+    "model": MODEL,
     "audio": Nullable(SPEECH),
     "frequency_penalty": PENALTY,
     "function_call": FUNCTION_CHOICE,
@@ -108,17 +109,13 @@ def read_chat(body: bytes) -> ChatCall:
 
 def check_chat(body: dict[str, Any]) -> ChatCall:
     """The call that a parsed body asks for; ``body`` is kept, not copied. Raises `InvalidRequest`."""
-    model = body.get("model")
+    require_model(body)
     try:
-        if model is None or model == "":
-            raise InvalidRequest("you must provide a model parameter")
         if "messages" not in body:
             raise missing("messages")
         CHAT.check(body)
     except Problem as problem:
         raise problem.as_error() from None
-    if not model.isprintable():
-        raise InvalidRequest("Invalid 'model': it has control characters.", param="model", code="invalid_value")
     if "tool_choice" in body:
         check_choice(body)
     if "function_call" in body:
@@ -130,7 +127,7 @@ def check_chat(body: dict[str, Any]) -> ChatCall:
         check_modalities(body)
     options = body.get("stream_options")
     include_usage = options is not None and options.get("include_usage") is True
-    return ChatCall(model, body, body.get("stream") is True, include_usage)
+    return ChatCall(body["model"], body, body.get("stream") is True, include_usage)
 
 
 def check_modalities(body: dict[str, Any]) -> None:

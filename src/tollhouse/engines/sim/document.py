@@ -113,39 +113,56 @@ def is_list(value: Any) -> bool:
     return isinstance(value, list) and bool(value)
 
 
-KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "type": (is_types, "the name of a type or a list of them"),
-    "enum": (is_list, "a list that is not empty"),
-    "pattern": (is_text, "a string"),
-    "format": (is_text, "a string"),
-    "$ref": (is_text, "a string"),
-    "uniqueItems": (is_flag, "a boolean"),
-    "required": (is_names, "a list of names"),
-    "multipleOf": (is_step, "a number above 0"),
-    "items": (is_items, "a schema or a list of schemas"),
-    "dependentRequired": (is_name_map, "an object of lists of names"),
+Kind = tuple[Callable[[Any], bool], str]
+COUNT: Kind = (is_count, "an integer of at least 0")
+NUMBER: Kind = (is_number, "a number")
+LIMIT: Kind = (is_limit, "a number")
+TEXT: Kind = (is_text, "a string")
+SCHEMA: Kind = (is_schema, "a schema")
+SCHEMAS: Kind = (is_schemas, "a list of schemas")
+SCHEMA_MAP: Kind = (is_schema_map, "an object of schemas")
+KINDS: dict[str, Kind] = {
+    "$defs": SCHEMA_MAP,
+    "$ref": TEXT,
+    "additionalItems": SCHEMA,
+    "additionalProperties": SCHEMA,
+    "allOf": SCHEMAS,
+    "anyOf": SCHEMAS,
+    "contains": SCHEMA,
+    "definitions": SCHEMA_MAP,
     "dependencies": (is_dependency_map, "an object of schemas or lists of names"),
-    **{name: (is_limit, "a number") for name in ("exclusiveMinimum", "exclusiveMaximum")},
-    **{name: (is_number, "a number") for name in ("minimum", "maximum")},
-    **{
-        name: (is_count, "an integer of at least 0")
-        for name in (
-            "minLength", "maxLength", "minItems", "maxItems", "minContains", "maxContains", "minProperties",
-            "maxProperties",
-        )
-    },
-    **{name: (is_schemas, "a list of schemas") for name in ("allOf", "anyOf", "oneOf", "prefixItems")},
-    **{
-        name: (is_schema, "a schema")
-        for name in (
-            "not", "if", "then", "else", "contains", "propertyNames", "additionalProperties", "additionalItems",
-        )
-    },
-    **{
-        name: (is_schema_map, "an object of schemas")
-        for name in ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")
-    },
-}  # fmt: skip
+    "dependentRequired": (is_name_map, "an object of lists of names"),
+    "dependentSchemas": SCHEMA_MAP,
+    "else": SCHEMA,
+    "enum": (is_list, "a list that is not empty"),
+    "exclusiveMaximum": LIMIT,
+    "exclusiveMinimum": LIMIT,
+    "format": TEXT,
+    "if": SCHEMA,
+    "items": (is_items, "a schema or a list of schemas"),
+    "maxContains": COUNT,
+    "maxItems": COUNT,
+    "maxLength": COUNT,
+    "maxProperties": COUNT,
+    "maximum": NUMBER,
+    "minContains": COUNT,
+    "minItems": COUNT,
+    "minLength": COUNT,
+    "minProperties": COUNT,
+    "minimum": NUMBER,
+    "multipleOf": (is_step, "a number above 0"),
+    "not": SCHEMA,
+    "oneOf": SCHEMAS,
+    "pattern": TEXT,
+    "patternProperties": SCHEMA_MAP,
+    "prefixItems": SCHEMAS,
+    "properties": SCHEMA_MAP,
+    "propertyNames": SCHEMA,
+    "required": (is_names, "a list of names"),
+    "then": SCHEMA,
+    "type": (is_types, "the name of a type or a list of them"),
+    "uniqueItems": (is_flag, "a boolean"),
+}
 NOT_KEPT = ("unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "$recursiveRef")
 FLOORS = ("minLength", "minItems", "minProperties", "minContains")
 

@@ -36,19 +36,30 @@ class Prepared:
     delay_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Nature:
+    """What tells the embedded models apart: the ``system_fingerprint`` that they sign with, whether requests may
+    script them, and whether they think long enough to need a thread for every request.
+    """
+
+    fingerprint: str
+    scripted: bool = False
+    threaded: bool = False
+
+
 class Engine:
     """An embedded model. ``now_s`` and ``entropy`` are the clock and the chance behind answers without a seed."""
 
     def __init__(
         self,
         say: Speaker,
-        fingerprint: str,
+        nature: Nature,
         *,
         now_s: Callable[[], float] = time.time,
         entropy: Callable[[], int] = lambda: secrets.randbits(64),
     ) -> None:
         self._say = say
-        self._fingerprint = fingerprint
+        self._nature = nature
         self._now_s = now_s
         self._entropy = entropy
         self._replies: weakref.WeakSet[Reply] = weakref.WeakSet()
@@ -57,7 +68,8 @@ class Engine:
         """The reply to a chat request; errors are replies too. Raises `UpstreamTimeout` for a scripted slow error."""
         started_at = asyncio.get_running_loop().time()
         chance = Chance(int(self._now_s()), self._entropy())
-        if len(outgoing.body) <= SMALL and not any(mark in outgoing.body for mark in SCHEMAS):
+        heavy = self._nature.threaded or len(outgoing.body) > SMALL or any(mark in outgoing.body for mark in SCHEMAS)
+        if not heavy:
             prepared = self._prepare(outgoing, chance)
         else:
             prepared = await asyncio.to_thread(self._prepare, outgoing, chance)
@@ -82,12 +94,12 @@ class Engine:
     def _answer(self, outgoing: Outgoing, chance: Chance) -> Prepared:
         if outgoing.method != "POST" or not outgoing.path.partition("?")[0].endswith(PATH):
             raise Refusal(f"Invalid URL ({outgoing.method} {outgoing.path})", status=404, code="unknown_url")
-        request = requests.read(outgoing.body)
+        request = requests.read(outgoing.body, scripted=self._nature.scripted)
         script = request.script
         failing = script.error is not None and (script.error_after is None or not request.stream)
         if failing or (script.error_after is not None and not request.stream):
             return refused(scripted(script.error or 500, script.retry_after), script.ttft_ms / 1000)
-        completion = complete(request, self._say, chance, self._fingerprint)
+        completion = complete(request, self._say, chance, self._nature.fingerprint)
         return Prepared(200, EVENTS if request.stream else JSON, wire.steps(completion))
 
 

@@ -42,6 +42,10 @@ NAMES_WANTED = frozenset(NAMES_TEXT.split())
 TEXTS_WANTED = frozenset(TEXTS_TEXT.split())
 
 
+SENTENCE_ENDS = (".", "!", "?", "\n")
+PREPOSITIONS = ("at", "between", "by", "for", "from", "in", "of", "on", "to", "with")
+
+
 class Hints:
     """The offers of one text. Names and numbers are handed out in the order in which they stand there."""
 
@@ -51,7 +55,7 @@ class Hints:
         """``skip`` names are passed over: a second parallel call gets the second name."""
         self.text = text[-TEXT_MAX:].strip()
         self._lower = self.text.lower()
-        self.quoted = [next(filter(None, found)) for found in QUOTED.findall(self.text)]
+        self.quoted = ["".join(found) for found in QUOTED.findall(self.text)]
         self.names = names(self.text)
         self.numbers = [number(found) for found in NUMBER.findall(self.text)]
         self._names_taken = skip
@@ -130,7 +134,7 @@ def value_at(text: str) -> str | None:
     """The value at the start of a text: quoted, or up to a blank or a comma."""
     text = text.lstrip(" *")
     if found := QUOTED.match(text):
-        return next(filter(None, found.groups()))
+        return str(found[found.lastindex or 0])
     value = re.split(r"[\s,;]", text, maxsplit=1)[0].rstrip(".!?)]}\"'`*")
     return value or None
 
@@ -139,13 +143,18 @@ def names(text: str) -> list[str]:
     """Runs of words with a capital letter, without the words that merely begin a sentence."""
     found: list[str] = []
     run: list[str] = []
+    before, first = ".", False
     for token in [*TOKEN.findall(text), "."]:
         word = token.removesuffix("'s").removesuffix("\u2019s")
         if word[:1].isupper() and (run or word.lower() not in STARTERS):
+            first = first if run else before in SENTENCE_ENDS
             run.append(word)
         elif run:
-            found.append(" ".join(run))
+            # "Flights to Rome": a single word before a preposition is the topic, not a name.
+            if not (first and len(run) == 1 and token in PREPOSITIONS):
+                found.append(" ".join(run))
             run = []
+        before = token
     return list(dict.fromkeys(found))
 
 

@@ -11,20 +11,20 @@ from tollhouse.engines.sim import text, tokens, tools
 from tollhouse.engines.sim.completion import Said
 from tollhouse.engines.sim.document import SchemaProblem
 from tollhouse.engines.sim.draws import Draws
-from tollhouse.engines.sim.engine import Engine
+from tollhouse.engines.sim.engine import Engine, Nature
 from tollhouse.engines.sim.hints import Hints
 from tollhouse.engines.sim.refusal import Refusal
 from tollhouse.engines.sim.request import Request
 from tollhouse.engines.sim.schema import instance
 
-FINGERPRINT = "fp_tollhouse_sim_1"
+NATURE = Nature("fp_tollhouse_sim_1", scripted=True)
 
 
 class Sim(Engine):
     """The simulated model as a connector; ``Sim()`` is all it needs."""
 
     def __init__(self, **chance: Any) -> None:
-        super().__init__(say, FINGERPRINT, **chance)
+        super().__init__(say, NATURE, **chance)
 
 
 def say(request: Request, index: int, draws: Draws) -> Said:

@@ -65,8 +65,8 @@ class Request:
         return msgspec.json.encode(heard, order="sorted").decode()
 
 
-def read(raw: bytes) -> Request:
-    """Raises `Refusal`."""
+def read(raw: bytes, *, scripted: bool) -> Request:
+    """Reads a body; with ``scripted``, its script too. Raises `Refusal`."""
     try:
         body = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -77,7 +77,7 @@ def read(raw: bytes) -> Request:
     if not model:
         raise Refusal("You must provide a 'model'.", param="model", code="missing_required_parameter")
     heard = prompt.read(body)
-    knobs, said = script.read(body, heard.user.text)
+    knobs, said = script.read(body, heard.user.text) if scripted else (Script(), heard.user.text)
     stream = bool(field(body, "stream", bool, "a boolean"))
     form, schema = response_form(body)
     return Request(

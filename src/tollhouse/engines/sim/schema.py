@@ -19,7 +19,7 @@ from tollhouse.engines.sim.hints import Hints
 from tollhouse.engines.sim.leaves import Number, Schema, Text, Unsatisfied
 from tollhouse.engines.sim.pattern import Unsupported
 
-DEEP = 5
+DEEP = 3
 BOTTOM = 24
 WAYS_MAX = 64
 SCALARS = ("string", "integer", "number", "boolean")
@@ -108,12 +108,14 @@ class Maker:
                 problem = problem or dead_end
             attempts = max(attempts, min(WAYS_MAX, 4 * ways.most if ways.most > 1 else 1))
             attempt += 1
-        raise problem or Unsatisfied(self._suspect(schemas), "no instance that keeps it along with the rest was found")
+        suspect = "uniqueItems" if avoid else self._suspect(schemas)
+        raise problem or Unsatisfied(suspect, "no instance that keeps it along with the rest was found")
 
     def _attempt(self, schemas: list[Any], name: str, depth: int, avoid: list[Any], ways: Ways) -> Any:
         parts: list[Schema] = []
         for schema in schemas:
             self.flatten(schema, ways, parts)
+        self._bring_dependent(ways, parts)
         if any("enum" in part or "const" in part for part in parts):
             return self._listed(parts, avoid)
         kind = self._kind(parts, ways)
@@ -147,9 +149,20 @@ class Maker:
             if "if" in schema:
                 yes = {"allOf": [schema["if"], schema.get("then", True)]}
                 self.flatten(ways.take([yes, schema.get("else", True)], lambda _way: 1), ways, parts)
-            for name, needed in {**schema.get("dependentSchemas", {}), **schema.get("dependencies", {})}.items():
-                if not isinstance(needed, list) and any(name in part.get("required", ()) for part in parts):
-                    self.flatten(needed, ways, parts)
+
+    def _bring_dependent(self, ways: Ways, parts: list[Schema]) -> None:
+        """Adds the schemas that required properties bring with them, and what those require in turn."""
+        brought: set[int] = set()
+        fresh = True
+        while fresh:
+            fresh = False
+            required = structures.required_names(parts)
+            for part in list(parts):
+                for name, needed in {**part.get("dependentSchemas", {}), **part.get("dependencies", {})}.items():
+                    if name in required and not isinstance(needed, list) and id(needed) not in brought:
+                        brought.add(id(needed))
+                        fresh = True
+                        self.flatten(needed, ways, parts)
 
     def _fork(self, options: list[Any], keyword: str, ways: Ways) -> Any:
         open_options = [option for option in options if option is not False]

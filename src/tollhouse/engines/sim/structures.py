@@ -26,7 +26,7 @@ class Making(Protocol):
 
 def make_object(maker: Making, parts: list[Schema], depth: int) -> dict[str, Any]:
     """An object: all that is required, and what is optional as far as it is not too deep. Raises `Unsatisfied`."""
-    required = with_needed({name for part in parts for name in part.get("required", ())}, parts)
+    required = required_names(parts)
     least = int(largest(parts, "minProperties", 0))
     most = smallest(parts, "maxProperties", math.inf)
     if len(required) > most:
@@ -47,10 +47,10 @@ def ordered(parts: list[Schema], required: set[str]) -> list[str]:
     return list(dict.fromkeys([*named, *sorted(required)]))
 
 
-def with_needed(names: set[str], parts: list[Schema]) -> set[str]:
-    """The names and all that ``dependentRequired`` adds to them."""
+def required_names(parts: list[Schema]) -> set[str]:
+    """The names that are required, with all that ``dependentRequired`` adds to them."""
     result: set[str] = set()
-    waiting = list(names)
+    waiting = [name for part in parts for name in part.get("required", ())]
     while waiting:
         name = waiting.pop()
         if name in result:

@@ -24,6 +24,11 @@ from tollhouse.engines.sim.request import Request
 from tollhouse.engines.sim.schema import instance
 
 OBJECT = {"type": "object"}
+USE = re.compile(
+    r"\b(?:use|call|invoke|run) (?:the|a|your|any|one of the|these|those) (?:\w+ )?(?:tools?|functions?)\b",
+    re.IGNORECASE,
+)
+WORD = re.compile(r"[^\W_]+")
 COMMON_TEXT = (
     "a about all an and any are as at be by can data do does for from function get given has have how i if in into "
     "information is it its list make me my of on one or return returns set some string that the their this to tool "
@@ -94,7 +99,8 @@ def choice(request: Request) -> Choice:
     if request.script.tool is not None:
         return Choice("required", named(tools, [request.script.tool], "tollhouse_sim.tool"))
     legacy = request.body.get("function_call")
-    asked = request.body.get("tool_choice", None if legacy is None else legacy)
+    asked = request.body.get("tool_choice")
+    asked = legacy if asked is None else asked
     if asked is None or asked in ("auto", "none"):
         return Choice(asked or "auto", tuple(tools))
     if asked == "required":
@@ -103,7 +109,7 @@ def choice(request: Request) -> Choice:
         return Choice("required", tuple(tools))
     if not isinstance(asked, dict):
         raise wrong_value("tool_choice", "expected none, auto, required or an object.")
-    if "tool_choice" not in request.body:
+    if request.body.get("tool_choice") is None:
         return Choice("required", named(tools, [asked.get("name")], "function_call"))
     kind = asked.get("type")
     spec = asked.get(kind) if isinstance(kind, str) else None

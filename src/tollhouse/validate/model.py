@@ -1,0 +1,30 @@
+"""The name of a model, which every endpoint reads the same way."""
+
+from typing import Any
+
+from tollhouse.errors import InvalidRequest
+from tollhouse.validate.problems import Problem
+from tollhouse.validate.rules import Text
+
+
+class ModelName(Text):
+    """A short text without control characters: it goes into logs, headers and metrics."""
+
+    def __init__(self) -> None:
+        super().__init__(256, low=1)
+        self.says += ", no control characters"
+
+    def check(self, value: Any) -> None:
+        """Raises `Problem`."""
+        super().check(value)
+        if not value.isprintable():
+            raise Problem("Invalid", ": control characters are not allowed.", "invalid_value")
+
+
+MODEL = ModelName()
+
+
+def require_model(body: dict[str, Any]) -> None:
+    """Raises `InvalidRequest`, in OpenAI's words, when no model is named. What is named is left to `MODEL`."""
+    if body.get("model") in (None, ""):
+        raise InvalidRequest("you must provide a model parameter")

@@ -1,0 +1,180 @@
+"""The shipped catalogue: its facts are whole, its prices are integers, its hosts can be reached or say why not."""
+
+import re
+from collections import defaultdict
+from dataclasses import astuple
+
+import msgspec
+import pytest
+
+from tollhouse.catalog.store import Catalogue
+from tollhouse.types.calls import Prices, Quirks
+
+HOSTS = """
+[hosts.open]
+drop = ["store"]
+[makers]
+"""
+
+
+def small(row: list[object], **provider: object) -> Catalogue:
+    """A catalogue of one host with one model."""
+    host = {"name": "Open", "wire": "@ai-sdk/openai-compatible", "api": "https://open.example/v1/", "env": ["OPEN_KEY"]}
+    document = {"source": "test", "providers": {"open": {**host, **provider, "models": [row]}}}
+    return Catalogue(msgspec.json.encode(document), HOSTS)
+
+
+def test_every_provider_and_model_of_the_snapshot_is_there(catalogue: Catalogue) -> None:
+    """The catalogue holds 147 hosts and 5,276 models."""
+    assert len(catalogue.providers) == 147
+    assert sum(len(catalogue.models(name)) for name in catalogue.providers) == 5276
+
+
+def test_prices_are_exact_pico_usd_per_token(catalogue: Catalogue) -> None:
+    """$2.50 for a million tokens is 2,500,000 pico-USD for one, and a class without a figure is None."""
+    prices = catalogue.models("openai")["gpt-4o"].prices
+    assert prices == Prices(input=2_500_000, output=10_000_000, cache_read=1_250_000)
+
+
+def test_float_noise_of_the_snapshot_is_rounded_away(catalogue: Catalogue) -> None:
+    """0.049999999999999996 in the snapshot is the $0.05 that the host charges."""
+    prices = catalogue.models("amazon-bedrock")["google.gemma-3-12b-it"].prices
+    assert (prices.input, prices.output) == (50_000, 100_000)
+
+
+def test_misspelt_price_classes_of_the_snapshot_count(catalogue: Catalogue) -> None:
+    """What the snapshot calls cache_input or cached_input at some hosts is the price of a cache read."""
+    assert catalogue.models("siliconflow")["zai-org/GLM-5"].prices.cache_read == 200_000
+    assert catalogue.models("minimax")["MiniMax-M2.1"].prices.cache_write == 375_000
+
+
+def test_every_price_is_a_non_negative_integer(catalogue: Catalogue) -> None:
+    """No price of the catalogue is a float or below zero."""
+    for provider in catalogue.providers:
+        for facts in catalogue.models(provider).values():
+            for price in astuple(facts.prices):
+                assert price is None or (type(price) is int and price >= 0), (provider, facts.id)
+
+
+def test_an_unknown_limit_is_none(catalogue: Catalogue) -> None:
+    """The snapshot writes 0 for a limit it does not know; the catalogue never says a model has a window of 0."""
+    for provider in catalogue.providers:
+        for facts in catalogue.models(provider).values():
+            assert facts.context_tokens is None or facts.context_tokens > 0
+            assert facts.output_tokens is None or facts.output_tokens > 0
+
+
+def test_abilities_are_read_from_the_columns() -> None:
+    """Kinds of content, abilities and dates are what the row says."""
+    row = ["m", "", 0, 100, "ti", "t", "trsf", "2026-01-02", [1, None, 3]]
+    facts = small(row).models("open")["m"]
+    assert (facts.name, facts.context_tokens, facts.output_tokens) == ("m", None, 100)
+    assert (facts.input_kinds, facts.output_kinds) == (("text", "image"), ("text",))
+    assert (facts.tools, facts.reasoning, facts.structured_output, facts.temperature) == (True, True, True, False)
+    assert facts.prices == Prices(1, None, 3)
+
+
+def test_prices_for_long_prompts_are_kept(catalogue: Catalogue) -> None:
+    """Above 272,000 tokens of prompt, gpt-5.4 costs twice as much to read."""
+    (tier,) = catalogue.tiers("openai", "gpt-5.4")
+    assert tier.above_tokens == 272_000
+    assert tier.prices.input == 2 * (catalogue.models("openai")["gpt-5.4"].prices.input or 0)
+    assert catalogue.tiers("openai", "no-such-model") == ()
+
+
+def test_charges_that_are_not_for_tokens_are_kept_apart(catalogue: Catalogue) -> None:
+    """A charge for each request is never read as a price of tokens, nor lost."""
+    assert catalogue.other_prices("perplexity", "sonar-deep-research") == {"citation": "2.0", "request": "5.0"}
+    assert catalogue.other_prices("openai", "gpt-4o") == {}
+
+
+def test_every_host_is_reachable_or_says_why_not(catalogue: Catalogue) -> None:
+    """A host has an address and a variable for its key, or a reason."""
+    for row in catalogue.providers.values():
+        assert (row.base_url is None) == (row.reason is not None), row.name
+        if row.base_url is not None:
+            assert row.key_vars, row.name
+            assert re.fullmatch(r"(https://|http://(127\.0\.0\.1|localhost)|\$\{)[^?#\s]+[^/]", row.base_url), row.name
+
+
+def test_most_hosts_are_reachable(catalogue: Catalogue) -> None:
+    """All but a handful of the hosts can be called with the OpenAI dialect."""
+    assert sum(row.base_url is not None for row in catalogue.providers.values()) >= 138
+
+
+def test_one_variable_enables_one_host(catalogue: Catalogue) -> None:
+    """A key in the environment never goes to two hosts by itself."""
+    takers: defaultdict[str, list[str]] = defaultdict(list)
+    for row in catalogue.providers.values():
+        if row.base_url is not None and row.opt_in is None:
+            for variable in row.key_vars:
+                takers[variable].append(row.name)
+    assert {variable: names for variable, names in takers.items() if len(names) > 1} == {}
+
+
+def test_variables_in_an_address_are_not_keys(catalogue: Catalogue) -> None:
+    """An account's name that is part of the URL is never sent as a key."""
+    for row in catalogue.providers.values():
+        inside = set(re.findall(r"\$\{(\w+)\}", row.base_url or ""))
+        assert not inside & set(row.key_vars), row.name
+
+
+def test_a_host_without_a_row_of_ours_is_reached_as_the_snapshot_says() -> None:
+    """The snapshot's address counts where it is marked as OpenAI-compatible, without a trailing slash."""
+    catalogue = small(["m", "", 0, 0, "t", "t", "", "", []])
+    row = catalogue.providers["open"]
+    assert (row.base_url, row.key_vars, row.auth, row.reason) == (
+        "https://open.example/v1",
+        ("OPEN_KEY",),
+        "bearer",
+        None,
+    )
+    assert row.quirks == Quirks(drop=("store",))
+
+
+def test_another_dialect_is_a_reason() -> None:
+    """An address that the snapshot marks with another dialect is not called with ours."""
+    row = small(["m", "", 0, 0, "t", "t", "", "", []], wire="@ai-sdk/anthropic").providers["open"]
+    assert row.base_url is None
+    assert row.reason is not None
+
+
+def test_a_misspelt_key_in_the_rows_of_ours_is_an_error() -> None:
+    """A key in hosts.toml that means nothing cannot pass unseen."""
+    with pytest.raises(msgspec.ValidationError, match="bas_url"):
+        Catalogue(b'{"source":"","providers":{}}', '[hosts.a]\nbas_url = "x"\n[makers]\n')
+
+
+def test_known_quirks_are_rows_of_data(catalogue: Catalogue) -> None:
+    """Mistral refuses stream_options and takes max_tokens alone; Groq refuses logprobs."""
+    mistral = catalogue.providers["mistral"].quirks
+    assert (mistral.stream_usage, mistral.max_tokens_field) == (False, "max_tokens")
+    assert "logprobs" in catalogue.providers["groq"].quirks.drop
+
+
+def test_rows_of_ours_name_hosts_of_the_snapshot(catalogue: Catalogue) -> None:
+    """Every maker's host is a host of the catalogue."""
+    for maker in catalogue.makers:
+        assert set(maker.hosts) <= catalogue.providers.keys(), maker.name
+
+
+def test_no_spelling_means_two_makers(catalogue: Catalogue) -> None:
+    """A vendor's name in front of a slash means one maker, and so does a host."""
+    spellings = [spelling for maker in catalogue.makers for spelling in maker.spellings]
+    hosts = [host for maker in catalogue.makers for host in maker.hosts]
+    assert len(spellings) == len(set(spellings))
+    assert len(hosts) == len(set(hosts))
+
+
+def test_the_hosts_that_offer_a_name_are_found(catalogue: Catalogue) -> None:
+    """The maker's host and the routers that list a bare name are known before any of them is set up."""
+    offering = catalogue.offering("GPT-4o")
+    assert "openai" in offering
+    assert len(offering) == len(set(offering)) > 5
+    assert catalogue.offering("no-such-model") == ()
+
+
+def test_a_host_that_is_not_there_offers_nothing(catalogue: Catalogue) -> None:
+    """Asking for an unknown host's models gives none."""
+    assert catalogue.models("no-such-host") == {}
+    assert catalogue.model_ids("no-such-host") == ()
