@@ -154,6 +154,12 @@ class ChaosUpstream:
         except TimeoutError:
             raise AssertionError(f"{len(self.requests)} of {requests} requests arrived within {within_s} s") from None
 
+    def listen(self) -> None:
+        """Reads again from every connection that ``deaf_after`` has stopped."""
+        self.deaf_after = None
+        for visit in self.visits:
+            visit.transport.resume_reading()
+
     def next_play(self) -> list[Step]:
         """The play for the next request."""
         play = self.plays[min(self.played, len(self.plays) - 1)]
@@ -254,8 +260,7 @@ class _Visitor(asyncio.Protocol):
             case Reset():
                 reset(self._transport)
             case Listen():
-                self._upstream.deaf_after = None
-                self._transport.resume_reading()
+                self._upstream.listen()
 
     async def _send(self, data: bytes, size: int, gap_s: float) -> None:
         for start in range(0, len(data), size):

@@ -151,8 +151,8 @@ class Hand:
         return self.connection.begin(b"GET / HTTP/1.1\r\n\r\n", b"", Timeouts(), float("inf"), bodiless=bodiless)
 
     def feed(self, data: bytes) -> None:
-        """Bytes arrive, as many at a time as the connection takes."""
-        while data and not self.transport.aborted:
+        """Bytes arrive, as many at a time as the connection takes; what it does not take is lost."""
+        while data and self.transport.reading and not self.transport.aborted:
             inbox = self.connection.get_buffer(-1)
             size = min(len(inbox), len(data))
             inbox[:size] = data[:size]

@@ -74,7 +74,7 @@ async def test_while_the_request_is_sent(client: Client) -> None:
         assert pool.active == 1
         await cancel(task)
         assert (pool.open, pool.active) == (0, 0)
-        up.visits[0].transport.resume_reading()
+        up.listen()
         await up.gone()
 
 

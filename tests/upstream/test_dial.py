@@ -11,7 +11,7 @@ from time import monotonic
 import pytest
 
 from tests.fakes.chaos import ChaosUpstream, Close, Deaf, Hang, Reset, Send, Step, closed_port, whole
-from tests.upstream.kit import GET, Client, Identity, fetch, settle
+from tests.upstream.kit import GET, Client, Identity, fetch
 from tollhouse.errors import UpstreamDns, UpstreamTimeout, UpstreamTls, UpstreamUnreachable
 from tollhouse.types.wire import Timeouts
 from tollhouse.upstream.dial import Address, connect_first, default_tls, interleave
@@ -119,16 +119,17 @@ async def test_dead_address_gives_way_to_the_next() -> None:
 
 async def test_silent_address_is_overtaken() -> None:
     """When the first address is silent the next is tried beside it, and the loser's socket is closed."""
-    await settle()
-    before = open_files()
     async with ChaosUpstream(OK) as up:
         with Deaf(full=True) as deaf:
+            before = open_files()
             sock = await connect_first([(V4, ("127.0.0.1", deaf.port)), (V4, ("127.0.0.1", up.port))])
             assert sock.getpeername()[1] == up.port
             sock.close()
-            await settle()
-    await asyncio.sleep(0.02)
-    assert open_files() == before
+            await up.gone()
+            await asyncio.sleep(0.02)
+            assert open_files() <= before + 1  # the server's end of the winner
+        visits = len(up.visits)
+    assert visits == 1
 
 
 async def test_all_addresses_dead() -> None:

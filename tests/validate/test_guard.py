@@ -101,6 +101,7 @@ DUPLICATES = [
     (b'{"a":"\\u003a","a":":"}', "the key 'a' appears twice at the top level.", "a"),
     (b'{"a":"\\u003A\\u003a","a":1}', "the key 'a' appears twice at the top level.", "a"),
     (b'{"\\u003a":"\\u003a\\u003a", "b":1, ":":2}', "the key ':' appears twice at the top level.", ":"),
+    (b'{"x":1,"b":[0,{"c":1,"c":2}],"d":{"e":1}}', "the key 'c' appears twice in 'b[1]'.", "b[1].c"),
     (b'{"":1,"":2}', "the key '' appears twice at the top level.", ""),
     (b'{"' + b"k" * 99 + b'":1,"' + b"k" * 99 + b'":1}', "the key '" + "k" * 61 + "...'", "k" * 61 + "..."),
 ]

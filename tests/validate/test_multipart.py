@@ -89,8 +89,10 @@ GOOD = [
     ("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data; name=model\r\n\r\nm\r\n--b--"),
     (
         'Multipart/Form-Data; charset=utf-8; boundary="b b"',
-        (b"--b b\r\ncontent-type: text/plain; charset=UTF-8\r\n"
-        b'CONTENT-DISPOSITION: Form-Data; name="model"\r\n\r\nm\r\n--b b--\r\n'),
+        (
+            b"--b b\r\ncontent-type: text/plain; charset=UTF-8\r\n"
+            b'CONTENT-DISPOSITION: Form-Data; name="model"\r\n\r\nm\r\n--b b--\r\n'
+        ),
     ),
 ]
 

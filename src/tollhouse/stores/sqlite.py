@@ -30,6 +30,7 @@ class SqliteStore:
     """See `KeyStore`. Raises `StorageUnavailable` for every failure of the database."""
 
     def __init__(self, path: Path) -> None:
+        path.touch(0o600)  # SQLite gives the files beside it the same mode
         try:
             self._db = apsw.Connection(str(path))
             self._db.set_busy_timeout(2_000)
@@ -38,7 +39,6 @@ class SqliteStore:
             self._migrate()
         except apsw.Error as error:
             raise _unavailable(error) from error
-        path.chmod(0o600)
         self._written = 0
 
     def _migrate(self) -> None:

@@ -71,7 +71,7 @@ class Dialer:
         phase = Phase.RESOLVE
         try:
             async with asyncio.timeout(timeout_s):
-                addresses = literal_address(self._host, self._port) or await self._resolve(self._host, self._port)
+                addresses = literal_address(self._host, self._port) or await self._look_up()
                 phase = Phase.CONNECT
                 sock = await connect_first(addresses)
                 if self._tls is not None and self._proxy is not None:
@@ -82,6 +82,12 @@ class Dialer:
                 return await self._attach(sock)
         except (OSError, UnicodeError) as error:
             raise fault_of(error, phase, self._peer) from error
+
+    async def _look_up(self) -> Sequence[Address]:
+        addresses = await self._resolve(self._host, self._port)
+        if not addresses:
+            raise socket.gaierror(socket.EAI_NONAME, "no address")
+        return addresses
 
     async def _attach(self, sock: socket.socket) -> Connection:
         loop = asyncio.get_running_loop()
@@ -102,10 +108,8 @@ def literal_address(host: str, port: int) -> list[Address]:
 
 async def connect_first(addresses: Sequence[Address]) -> socket.socket:
     """A socket connected to the first address that accepts: attempts start 250 ms apart (RFC 8305), or as soon as
-    the one before has failed. Raises the first attempt's OSError when all fail.
+    the one before has failed. ``addresses`` has at least one. Raises the first attempt's OSError when all fail.
     """
-    if not addresses:
-        raise socket.gaierror(socket.EAI_NONAME, "no address")
     if len(addresses) == 1:
         return await connect(addresses[0])
     waiting = interleave(addresses)

@@ -18,7 +18,7 @@ bounded depth, keys and values. Each step is cheap for honest bodies and linear 
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -138,46 +138,43 @@ def refuse_number(digits: str) -> NoReturn:
 
 
 class Doubled(dict[str, Any]):
-    """An object that had two equal keys."""
+    """An object that had two equal keys, of which ``key`` is the first."""
 
     __slots__ = ("key",)
-    key: str
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__()
+        self.key = next(name for name in names if names.count(name) > 1)
+
+
+def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object as the standard library's parser found it."""
+    value = dict(pairs)
+    return value if len(value) == len(pairs) else Doubled([key for key, _ in pairs])
 
 
 def check_unique(body: bytes) -> None:
     """No object has two equal keys, escapes resolved. The slow and exact way."""
-    found: list[Doubled] = []
-
-    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        value = dict(pairs)
-        if len(value) == len(pairs):
-            return value
-        doubled = Doubled(value)
-        names = [key for key, _ in pairs]
-        doubled.key = next(key for key in names if names.count(key) > 1)
-        found.append(doubled)
-        return doubled
-
-    whole = json.loads(body, object_pairs_hook=collect)
-    if found:
-        path, doubled = next((path, value) for path, value in walk(whole) if type(value) is Doubled)
-        key = doubled.key if len(doubled.key) <= 64 else f"{doubled.key[:61]}..."
+    found = find_doubled(json.loads(body, object_pairs_hook=collect), "")
+    if found is not None:
+        path, key = found
+        key = key if len(key) <= 64 else f"{key[:61]}..."
         place = f"in '{path}'" if path else "at the top level"
         param = f"{path}.{key}" if path else key
         raise InvalidRequest(f"{PREFIX}the key '{key}' appears twice {place}.", param=param, code="invalid_json")
 
 
-def walk(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every array and object with its path, outermost first."""
-    yield path, value
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if isinstance(item, (dict, list)):
-                yield from walk(item, f"{path}.{key}" if path else key)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            if isinstance(item, (dict, list)):
-                yield from walk(item, f"{path}[{index}]")
+def find_doubled(value: Any, path: str) -> tuple[str, str] | None:
+    """The path of the first object with equal keys, and the key."""
+    if type(value) is Doubled:
+        return path.removeprefix("."), value.key
+    steps: Iterable[tuple[str, Any]] = ()
+    if type(value) is dict:
+        steps = ((f".{key}", item) for key, item in value.items())
+    elif type(value) is list:
+        steps = ((f"[{index}]", item) for index, item in enumerate(value))
+    found = (find_doubled(item, path + step) for step, item in steps)
+    return next((each for each in found if each is not None), None)
 
 
 # --- what to tell the client -------------------------------------------------------------------------------------
@@ -195,8 +192,10 @@ def explain(body: bytes, error: msgspec.DecodeError | UnicodeDecodeError) -> NoR
         raise InvalidRequest(f"{PREFIX}it is empty.")
     if body.startswith(b"\xef\xbb\xbf"):
         refuse_at(body, 0, "it starts with a byte order mark")
-    if isinstance(error, UnicodeDecodeError):
-        refuse_at(body, find_bad_utf8(body), "invalid UTF-8")
+    try:
+        body.decode()
+    except UnicodeDecodeError as bad:  # msgspec's own counts from the start of the string
+        refuse_at(body, bad.start, "invalid UTF-8")
     lone = LONE.search(body.replace(b"\\\\", b"__"))
     if lone:
         refuse_at(body, lone.start(), "an escape that is half of a surrogate pair")
@@ -206,15 +205,6 @@ def explain(body: bytes, error: msgspec.DecodeError | UnicodeDecodeError) -> NoR
     if placed:
         refuse_at(body, int(placed[2]), placed[1])
     refuse_at(body, len(body), "it ends too early")
-
-
-def find_bad_utf8(body: bytes) -> int:
-    """The offset of the first byte that is not UTF-8."""
-    try:
-        body.decode()
-    except UnicodeDecodeError as error:
-        return error.start
-    return len(body)
 
 
 def find_huge_number(body: bytes) -> str:

@@ -78,16 +78,12 @@ def refuse_range(name: str, value: float, low: float, high: float) -> NoReturn:
 
 
 def refuse_length(low: int, high: int | None, length: int) -> NoReturn:
-    """An array has too few or too many items."""
+    """An array has too many items; or too few, which here always means none."""
     if length == 0:
         after = f": empty array. Expected an array with minimum length {low}, but got an empty array instead."
         raise Problem("Invalid", after, "empty_array")
-    if length < low:
-        refuse_size("array too short", "minimum", low, length, "array_below_min_length")
-    refuse_size("array too long", "maximum", high, length, "array_above_max_length")
-
-
-def refuse_size(what: str, bound: str, limit: int | None, length: int, code: str) -> NoReturn:
-    """An array of the wrong length."""
-    after = f": {what}. Expected an array with {bound} length {limit}, but got an array with length {length} instead."
-    raise Problem("Invalid", after, code)
+    after = (
+        f": array too long. Expected an array with maximum length {high}, "
+        f"but got an array with length {length} instead."
+    )
+    raise Problem("Invalid", after, "array_above_max_length")

@@ -141,9 +141,9 @@ class Reader:
             words.append(self._next()[1])
         if value == "%ignore":
             return
-        if value != "%import" or words[:2] != ["common", "."]:
+        if value != "%import" or words[:1] != ["common"] or words[1:2] not in (["."], ["("]):
             raise Unsupported(f"{value} is not read here, but for imports from common")
-        wanted = [word for word in words[2:] if word not in "(),"]
+        wanted = [word for word in words[1:] if word not in ".(),"]
         alias = wanted.pop() if "->" in wanted else None
         for name in wanted:
             if name == "->":

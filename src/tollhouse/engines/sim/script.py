@@ -20,7 +20,7 @@ REPLY_MAX = 400_000
 DIRECTIVE_MAX = 20_000
 FINISH_REASONS = ("stop", "length", "tool_calls", "content_filter", "function_call")
 START = re.compile(r"\[sim:", re.IGNORECASE)
-PAIR = re.compile(r"\s*([A-Za-z_]\w*)\s*=\s*(\"(?:[^\"\\]|\\.)*\"|[^\s\]\"]+)\s*,?")
+PAIR = re.compile(r"\s*([A-Za-z_]\w*)\s*=\s*(\"(?:[^\"\\]|\\.)*\"|[^\s\]\",]+)\s*,?")
 ESCAPES = {"n": "\n", "t": "\t"}
 
 
