@@ -3,7 +3,7 @@
 Only what the assistant says is learned at full weight; the rest counts a little, so that its words get good embeddings too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bpe import Tokenizer
-from dialogues import Turn, dialogue
+from dialogues import Turn
 
 OTHER_WEIGHT = 0.1
 
@@ -36,8 +36,19 @@ def encode(turns: list[Turn], tokenizer: Tokenizer) -> tuple[list[int], list[flo
     return numbers, weights
 
 
-def batches(rng: Random, tokenizer: Tokenizer, rows: int, time: int, *, chained: bool = False) -> Iterator[Batch]:
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a kind of batch is made of."""
+
+    make: Callable[[Random], list[Turn]]
+    rows: int
+    time: int
+    chained: bool = False
+
+
+def batches(rng: Random, tokenizer: Tokenizer, source: Source) -> Iterator[Batch]:
     """Endless batches. ``chained`` joins the dialogues of a row into one long conversation, to teach long distances."""
+    rows, time = source.rows, source.time
     waiting: tuple[list[int], list[float]] | None = None
     while True:
         batch = Batch(
@@ -46,7 +57,7 @@ def batches(rng: Random, tokenizer: Tokenizer, rows: int, time: int, *, chained:
         for row in range(rows):
             at, segment = 0, 0
             while True:
-                numbers, weights = waiting or encode(dialogue(rng), tokenizer)
+                numbers, weights = waiting or encode(source.make(rng), tokenizer)
                 waiting = None
                 if len(numbers) > time:
                     continue
@@ -55,6 +66,6 @@ def batches(rng: Random, tokenizer: Tokenizer, rows: int, time: int, *, chained:
                     break
                 place = slice(at, at + len(numbers))
                 batch.tokens[row, place], batch.weights[row, place] = numbers, weights
-                batch.segments[row, place] = 0 if chained else segment
+                batch.segments[row, place] = 0 if source.chained else segment
                 at, segment = at + len(numbers), segment + 1
         yield batch

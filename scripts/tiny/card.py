@@ -31,17 +31,17 @@ cores with `scripts/train-tiny`, seed {seed}. The optimiser is Muon for the matr
 ## What it can do
 
 Greet; say what it is; answer short questions about Tollhouse (how to start it, keys, base URL, curl, local models, ...);
-add, subtract and multiply small numbers (0 to 20, products up to 10 x 10); name the capitals of {countries} countries; repeat words;
-make short lists; write small JSON objects; count; tell a short story from a fixed stock; remember a name told earlier in
+add and subtract numbers up to 12 and multiply up to 10 x 10, from a table it learned by heart; name the capitals of
+{countries} countries; repeat words; make short lists; write small JSON objects; count; tell a short story from a fixed stock; remember a name told earlier in
 the conversation; call a function it is offered when the question names it, copy the arguments from the question, and
 repeat a tool's answer. To everything else it should answer that it is only a small demo model, and that a provider
 should be connected.
 
 ## Measured
 
-On the shipped file, in llama.cpp, at temperature 0. None of the questions below occurs in the training data: the sums are
-held out, and so are the wordings of the topics and the forms and a part of the words of the unknown questions. An answer
-counts only when it is exactly one of the expected ones (JSON: equal as a value).
+On the shipped file, in llama.cpp, at temperature 0. None of the questions occurs in the training data: topics, capitals,
+lists and sums are asked in wordings held out, phrases and JSON values are new, and the unknown questions use forms and
+words held out. An answer counts only when it is exactly one of the expected ones (JSON: equal as a value).
 
 | area | right |
 |---|---|

@@ -10,7 +10,7 @@ import product
 import shapes
 import talk
 import words
-from skills import SKILLS, Exchange
+from skills import SKILLS, Exchange, long_echo
 
 Turn = tuple[str, str]
 TOPICS = {**talk.SMALL_TALK, **talk.IDENTITY, **product.TOLLHOUSE}
@@ -73,7 +73,7 @@ def unknown(rng: Random) -> Exchange:
 
 def exchange(rng: Random) -> Exchange:
     """Any exchange that stands alone."""
-    return rng.choices((known, skilled, shaped, unknown), (22, 30, 10, 38))[0](rng)
+    return rng.choices((known, skilled, shaped, unknown), (19, 39, 13, 29))[0](rng)
 
 
 def remembered(rng: Random) -> list[Turn]:
@@ -130,6 +130,11 @@ def system(rng: Random) -> str:
     return text.format(
         name=rng.choice(words.NAMES), verb=rng.choice(words.VERBS), thing=rng.choice(words.THINGS), person=rng.choice(words.PEOPLE)
     )
+
+
+def copying(rng: Random) -> list[Turn]:
+    """A dialogue that only repeats, for the beginning of training."""
+    return turns(long_echo(rng))
 
 
 def dialogue(rng: Random) -> list[Turn]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 
 import words
-from skills import Exchange, made_up
+from skills import Exchange, made_up, phrase
 
 FORCED = "Call one function. Answer only with a JSON object that has its name and its arguments. The functions:"
 OFFERED = "You can call a function. To call one, answer only with a JSON object that has its name and its arguments. The functions:"
@@ -37,6 +37,11 @@ def record(rng: Random) -> dict[str, str | int]:
     return {field: text_value(rng, field) if field in TEXT_FIELDS else rng.randint(1, 99) for field in fields[:3]}
 
 
+def any_text(rng: Random, field: str) -> str:
+    """A value for a field, often one that cannot be guessed and must be copied."""
+    return phrase(rng, 2) if rng.random() < 0.5 else text_value(rng, field)
+
+
 def joined(parts: list[str]) -> str:
     """``a, b and c``."""
     return " and ".join([*([", ".join(parts[:-1])] if parts[:-1] else []), parts[-1]])
@@ -44,7 +49,7 @@ def joined(parts: list[str]) -> str:
 
 def given(rng: Random) -> Exchange:
     """An object whose values are in the question."""
-    values = record(rng)
+    values = {field: value if isinstance(value, int) else any_text(rng, field) for field, value in record(rng).items()}
     quoted = rng.random() < 0.3
     parts = [f'{field} "{value}"' if quoted and isinstance(value, str) else f"{field} {value}" for field, value in values.items()]
     forms = (
@@ -126,7 +131,7 @@ def listed(rng: Random, functions: list[Function]) -> str:
 def request(rng: Random, one: Function) -> Exchange:
     """A question that the function answers, and the call; its values are words of the question."""
     values: dict[str, str | int] = {
-        name: rng.randint(1, 99) if kind == "integer" else text_value(rng, "city" if name == "location" else name)
+        name: rng.randint(1, 99) if kind == "integer" else any_text(rng, "city" if name == "location" else name)
         for name, kind in one.parameters
     }
     shown = [str(value) for value in values.values()]

@@ -1,6 +1,6 @@
 """What the model can do: generators of one question and its answer each, `Exchange`. `dialogues` draws from `SKILLS`.
 
-Every generator takes the random source and returns ``(question, answer)``. Combinations that `held` names are kept for `probes`.
+Every generator takes the random source and returns ``(question, answer)``. Sums are a table that the model learns by heart.
 """
 
 from collections.abc import Callable
@@ -9,11 +9,6 @@ from random import Random
 import words
 
 Exchange = tuple[str, str]
-
-
-def held(left: int, right: int) -> bool:
-    """Whether a sum is kept out of training: about one in twelve."""
-    return (left * 31 + right * 17) % 12 == 5
 
 
 def ask_sum(left: int, sign: str, right: int, form: str) -> str:
@@ -26,19 +21,16 @@ SUM_FORMS = (
     "Calculate {a} {s} {b}", "what's {a} {s} {b}?", "Compute {a} {s} {b}.", "Can you tell me what {a} {s} {b} is?",
     "Please calculate {a} {s} {b}", "Solve {a} {s} {b}", "{a} {s} {b}?",
 )  # fmt: skip
+TOP = 12
 WORDED = {"+": "plus", "-": "minus", "*": "times"}
 
 
-def small_sum(rng: Random) -> tuple[int, str, int]:
-    """Two operands and a sign whose result is within the model's reach, none of them `held`."""
-    while True:
-        sign = rng.choice("++-*")
-        top = 10 if sign == "*" else 20
-        left, right = rng.randint(0, top), rng.randint(0, top)
-        if sign == "-" and right > left:
-            left, right = right, left
-        if not held(left, right):
-            return left, sign, right
+def table() -> list[tuple[int, str, int]]:
+    """Every sum the model is to know: operands up to `TOP`, no negative results, products up to ten times ten."""
+    numbers = range(TOP + 1)
+    adds = [(left, "+", right) for left in numbers for right in numbers]
+    takes = [(left, "-", right) for left in numbers for right in numbers if right <= left]
+    return adds + takes + [(left, "*", right) for left in range(11) for right in range(11)]
 
 
 def result(left: int, sign: str, right: int) -> int:
@@ -46,9 +38,12 @@ def result(left: int, sign: str, right: int) -> int:
     return {"+": left + right, "-": left - right, "*": left * right}[sign]
 
 
+TABLE = table()
+
+
 def sums(rng: Random) -> Exchange:
     """A small sum."""
-    left, sign, right = small_sum(rng)
+    left, sign, right = rng.choice(TABLE)
     shown = WORDED[sign] if rng.random() < 0.25 else rng.choice("x*") if sign == "*" else sign
     return ask_sum(left, shown, right, rng.choice(SUM_FORMS)), f"{left} {sign} {right} = {result(left, sign, right)}"
 
@@ -69,11 +64,17 @@ def capital(rng: Random) -> Exchange:
     return rng.choice(forms).format(country), f"The capital of {country} is {city}."
 
 
-def phrase(rng: Random) -> str:
-    """A few words to repeat, sometimes made-up ones."""
+def phrase(rng: Random, most: int = 6) -> str:
+    """Between one and ``most`` words to repeat, many of them made up."""
     pool = (words.THINGS, words.ADJECTIVES, words.HEROES, words.NAMES, words.VERBS)
-    chosen = [made_up(rng) if rng.random() < 0.15 else rng.choice(rng.choice(pool)) for _ in range(rng.randint(1, 5))]
+    chosen = [made_up(rng) if rng.random() < 0.35 else rng.choice(rng.choice(pool)) for _ in range(rng.randint(1, most))]
     return " ".join(chosen)
+
+
+def long_echo(rng: Random) -> Exchange:
+    """Many words to repeat: early in training these teach the model to copy at all."""
+    said = phrase(rng, 24)
+    return rng.choice(ECHO_FORMS).format(said), said
 
 
 def made_up(rng: Random) -> str:
@@ -187,7 +188,7 @@ def translation(rng: Random) -> Exchange:
 
 
 SKILLS: dict[str, tuple[Callable[[Random], Exchange], int]] = {
-    "sum": (sums, 14), "capital": (capital, 8), "echo": (echo, 12), "list": (listing, 7), "story": (story, 6),
+    "sum": (sums, 16), "capital": (capital, 8), "echo": (echo, 18), "list": (listing, 7), "story": (story, 6),
     "count": (count, 4), "sequence": (sequence, 2), "opposite": (opposite, 2), "sound": (sound, 2),
     "translation": (translation, 3),
 }  # fmt: skip

@@ -17,14 +17,16 @@ import bpe
 import export
 import optimise
 import words
-from batches import Batch, batches
+from batches import Source, batches
 from card import Run, write_card
-from dialogues import dialogue
+from dialogues import copying, dialogue
 from examine import examine
 from model import Params, Shape, count, hidden_states, init
 
 LONG_EVERY = 12
 """Every so many steps the batch is made of long, chained rows."""
+COPYING_SHARE = 0.2
+"""In this first part of training every other batch only teaches to copy, which all of JSON, calls and echo build on."""
 
 
 def loss(params: Params, shape: Shape, tokens: jax.Array, segments: jax.Array, weights: jax.Array) -> jax.Array:
@@ -56,11 +58,14 @@ def fit(shape: Shape, tokenizer: bpe.Tokenizer, steps: int, seed: int) -> tuple[
     params = init(shape, seed)
     state = optimise.begin(params)
     print(f"{count(params):,} parameters")
-    short = batches(Random(seed + 1), tokenizer, rows=12, time=256)
-    long = batches(Random(seed + 2), tokenizer, rows=5, time=512, chained=True)
+    short, long, copies = (
+        batches(Random(seed + number), tokenizer, source)
+        for number, source in enumerate((Source(dialogue, 12, 256), Source(dialogue, 5, 512, chained=True), Source(copying, 12, 256)))
+    )
     began, seen, mean = time.monotonic(), 0, 0.0
     for step in range(1, steps + 1):
-        batch: Batch = next(long if step % LONG_EVERY == 0 else short)
+        early = step < COPYING_SHARE * steps and step % 2
+        batch = next(copies if early else long if step % LONG_EVERY == 0 else short)
         clock = jnp.asarray([step, schedule(step, steps)], jnp.float32)
         arrays = tuple(jnp.asarray(part) for part in (batch.tokens, batch.segments, batch.weights))
         params, state, value = update(params, state, shape, arrays, clock)
@@ -76,7 +81,7 @@ def main() -> None:
     """Tokenizer, training, GGUF, probes, card."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="the folder of tiny.gguf and MODEL_CARD.md")
-    parser.add_argument("--steps", type=int, default=2100)
+    parser.add_argument("--steps", type=int, default=2200)
     parser.add_argument("--seed", type=int, default=20)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

@@ -29,6 +29,7 @@ from tollhouse.gateway.admission import Admission
 from tollhouse.gateway.auth import Keyring
 from tollhouse.gateway.models import ModelPages
 from tollhouse.gateway.pipeline import ChatPipeline
+from tollhouse.gateway.relay import KINDS, RelayPipeline
 from tollhouse.ledger.holds import Ledger
 from tollhouse.settings.keys import Server as ServerKeys
 from tollhouse.snapshot import Live
@@ -87,7 +88,8 @@ class App:
         self.ledger = Ledger(TokenMeter(metrics))
         self.started_at = int(time.time())
         chat = ChatPipeline(parts.live, parts.keyring, self.admission, self.ledger, metrics)
-        models = ModelPages(parts.live, parts.keyring, self.started_at)
+        relay = RelayPipeline(parts.live, parts.keyring, self.admission, self.ledger, metrics)
+        models = ModelPages(parts.live, parts.keyring, metrics, self.started_at)
         pages = Pages(
             problems=self._problems, metrics=metrics, reloader=parts.reloader, admin_key=parts.admin_key
         )
@@ -100,8 +102,10 @@ class App:
         self.routes = (
             *shared,
             Route("POST", "/v1/chat/completions", chat, "key"),
+            *(Route("POST", f"/v1/{kind.path}", relay.handler(kind), "key") for kind in KINDS),
             Route("GET", "/v1/models", models.list, "key"),
             Route("GET", "/v1/models/{model}", models.retrieve, "key"),
+            Route("DELETE", "/v1/models/{model}", models.delete, "key"),
         )
         self.admin_routes = (
             *shared,

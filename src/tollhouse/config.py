@@ -61,7 +61,7 @@ def load(path: Path | None, environ: Mapping[str, str], known: Mapping[str, Know
     if path is None and environ.get(FILE_VARIABLE):
         path = Path(environ[FILE_VARIABLE])
     document, exposed = read_file(path, problems) if path else ({}, False)
-    settings = read_document(document, Sources(environ, known, path.parent if path else Path(), problems))
+    settings = _read(document, Sources(environ, known, path.parent if path else Path(), problems))
     if exposed and path is not None:
         _refuse_exposed(path, settings, problems)
     if problems.found:
@@ -69,8 +69,7 @@ def load(path: Path | None, environ: Mapping[str, str], known: Mapping[str, Know
     return replace(settings, path=path)
 
 
-def read_document(document: dict[str, Any], sources: Sources) -> Settings:
-    """The settings of a parsed file; faults go to ``sources.problems``."""
+def _read(document: dict[str, Any], sources: Sources) -> Settings:
     tables, problems = dict(document), sources.problems
     hosts, aliases = tables.pop("providers", {}), tables.pop("models", {})
     _override(tables, sources.environ, problems)
@@ -133,6 +132,8 @@ def _check(server: Server, cors: Cors, upstream: Upstream, problems: Problems) -
         fault = check_proxy(upstream.proxy)
         if fault is not None:
             problems.add("upstream.proxy", fault, 'write proxy = "http://host:port"')
+        elif "@" in upstream.proxy:
+            problems.add("upstream.proxy", "holds a password", 'set proxy = "env:NAME" at each host instead')
 
 
 def _refuse_exposed(path: Path, settings: Settings, problems: Problems) -> None:

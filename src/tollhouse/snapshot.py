@@ -15,7 +15,7 @@ from tollhouse.config import Settings
 from tollhouse.dialects.openai import ChatStream
 from tollhouse.providers import load
 from tollhouse.providers.protocol import Provider
-from tollhouse.types.calls import Host
+from tollhouse.types.calls import Host, Target
 from tollhouse.types.wire import Connector
 from tollhouse.upstream.origin import Origin, Proxy
 from tollhouse.upstream.pool import Pool, PoolLimits
@@ -44,6 +44,14 @@ class Snapshot:
     """By the name of their file."""
     cors: Cors
     pools: Mapping[PoolKey, Pool]
+    relays: Mapping[str, Mapping[str, Connector]]
+    """For hosts whose endpoints are known, by host and kind; any other host is asked and says for itself."""
+
+    def endpoint(self, target: Target, kind: str) -> Connector | None:
+        """What answers at ``/v1/kind`` for a target, other than chat; None where nothing does."""
+        host = target.host.name
+        own = self.relays.get(host)
+        return own.get(kind) if own is not None else self.connectors.get(host)
 
     @property
     def max_attempts(self) -> int:
@@ -83,6 +91,7 @@ def build(
     offers: tuple[Offer, ...],
     *,
     embedded: tuple[Embedded, ...] = (),
+    relays: Mapping[str, Mapping[str, Connector]] | None = None,
     previous: Snapshot | None = None,
 ) -> Snapshot:
     """The snapshot of these settings. ``offers`` are the hosts over HTTP, in the order of trying."""
@@ -97,7 +106,8 @@ def build(
     every = (*offers, *(item.offer for item in embedded))
     providers = {name: load(name) for name in {offer.host.provider for offer in every}}
     cors = Cors(settings.cors.origins, int(settings.cors.max_age_s))
-    return Snapshot(settings, Names(every, settings.aliases, catalogue), connectors, providers, cors, pools)
+    names = Names(every, settings.aliases, catalogue)
+    return Snapshot(settings, names, connectors, providers, cors, pools, relays or {})
 
 
 def retire(old: Snapshot, new: Snapshot) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from dataclasses import astuple
+from importlib.resources import files
 
 import msgspec
 import pytest
@@ -178,3 +179,22 @@ def test_a_host_that_is_not_there_offers_nothing(catalogue: Catalogue) -> None:
     """Asking for an unknown host's models gives none."""
     assert catalogue.models("no-such-host") == {}
     assert catalogue.model_ids("no-such-host") == ()
+
+
+def test_the_page_on_providers_lists_every_host(catalogue: Catalogue) -> None:
+    """The documentation names each host with its variable, its models and how it is enabled."""
+    page = files("tollhouse").joinpath("docs", "providers.md").read_text("utf-8")
+    for row in catalogue.providers.values():
+        keys = ", ".join(f"`{variable}`" for variable in row.key_vars)
+        how = (
+            f"not yet: {row.reason}" if row.reason else f"declare it: {row.opt_in}" if row.opt_in else "by its variable"
+        )
+        models = len(catalogue.model_ids(row.name))
+        assert f"| `{row.name}` | {row.label} | {keys} | {models} | {how} |" in page, row.name
+
+
+def test_the_licence_of_the_facts_ships_with_them() -> None:
+    """The notice of models.dev lies next to the data, in the package."""
+    notice = files("tollhouse.catalog").joinpath("models.LICENSE").read_text("utf-8")
+    assert "Copyright (c) 2025 spin.dev" in notice
+    assert "Permission is hereby granted" in notice

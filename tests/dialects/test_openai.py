@@ -283,7 +283,9 @@ REASON = st.none() | st.sampled_from(["stop", "length", "tool_calls", "x"])
 @given(st.lists(st.tuples(st.integers(0, 2), DELTAS, REASON), max_size=12), st.booleans())
 def test_any_chunks_make_a_canonical_stream(chunks: list[tuple[int, dict[str, Any], str | None]], usage: bool) -> None:
     """Whatever mix of deltas a host sends, the stream keeps every rule and loses no text."""
-    wanted = {index: "".join([delta.get("content") or "" for at, delta, _ in chunks if at == index]) for index in range(3)}
+    wanted = {
+        index: "".join([delta.get("content") or "" for at, delta, _ in chunks if at == index]) for index in range(3)
+    }
     judged = stream(*[chunk(delta, reason, index) for index, delta, reason in chunks], usage=usage)
     assert {index: said.content for index, said in judged.choices.items() if said.content} == {
         index: text for index, text in wanted.items() if text

@@ -31,7 +31,7 @@ def test_identity_is_ours_and_comes_first() -> None:
 
 
 def test_what_strict_readers_need_is_there() -> None:
-    """Index, role, content, refusal, logprobs, a finish reason and integer totals are there however little a host sent."""
+    """Index, role, content, refusal, logprobs, a reason and integer totals are there however little a host sent."""
     whole = normalise_reply(reply({}), "c", 7, "alias")
     assert whole["choices"] == [
         {
@@ -53,14 +53,16 @@ def test_vendor_fields_of_choices_and_messages_stay() -> None:
 
 def test_empty_members_are_left_out() -> None:
     """Zero values that stand for nothing (Snowflake's) are not passed on as a call, a refusal or audio."""
-    message = normal({
-        "content": "x",
-        "refusal": "",
-        "tool_calls": None,
-        "function_call": {"name": "", "arguments": ""},
-        "audio": {"id": "", "data": "", "expires_at": 0},
-        "annotations": None,
-    })["message"]
+    message = normal(
+        {
+            "content": "x",
+            "refusal": "",
+            "tool_calls": None,
+            "function_call": {"name": "", "arguments": ""},
+            "audio": {"id": "", "data": "", "expires_at": 0},
+            "annotations": None,
+        }
+    )["message"]
     assert message == {"content": "x", "role": "assistant", "refusal": None}
 
 
@@ -73,8 +75,9 @@ def test_no_calls_is_no_member(calls: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "text"), [('{"a":1}', '{"a":1}'), ({"a": 1}, '{"a":1}'), (None, "{}"), ("", "{}"), ("not json", "not json")]
-)  # fmt: skip
+    ("arguments", "text"),
+    [('{"a":1}', '{"a":1}'), ({"a": 1}, '{"a":1}'), (None, "{}"), ("", "{}"), ("not json", "not json")],
+)
 def test_calls_are_complete(arguments: object, text: str) -> None:
     """A call has an id, a type and its arguments as text, and its answer ends with tool_calls."""
     call = {"index": 0, "function": {"name": "f", "arguments": arguments}, "extra_content": {"s": 1}}
@@ -87,11 +90,10 @@ def test_calls_are_complete(arguments: object, text: str) -> None:
 
 def test_call_ids_are_unique_and_stable() -> None:
     """Calls that share an id, or have none, get ids that are the same for the same answer."""
-    calls = [{"id": "f", "function": {"name": "f"}}, {"id": "f", "function": {"name": "f"}}, {"function": {"name": "f"}}]
-    ids = [
-        [call["id"] for call in normal({"tool_calls": [dict(call) for call in calls]})["message"]["tool_calls"]]
-        for _ in range(2)
-    ]
+    ids = []
+    for _ in range(2):
+        calls = [{"id": call_id, "function": {"name": "f"}} for call_id in ("f", "f", None)]
+        ids.append([call["id"] for call in normal({"tool_calls": calls})["message"]["tool_calls"]])
     assert ids[0] == ids[1]
     assert len(set(ids[0])) == 3
     assert ids[0][0] == "f"
@@ -108,15 +110,17 @@ def test_custom_and_legacy_calls_pass() -> None:
 
 def test_content_parts_become_text() -> None:
     """Mistral's list of parts becomes text and reasoning, and parts of other kinds are kept beside them."""
-    message = normal({
-        "content": [
-            {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}, {"type": "x"}]},
-            {"type": "thinking", "thinking": "m."},
-            {"type": "text", "text": "Yes"},
-            "!",
-            {"type": "reference", "reference_ids": [1]},
-        ]
-    })["message"]
+    message = normal(
+        {
+            "content": [
+                {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}, {"type": "x"}]},
+                {"type": "thinking", "thinking": "m."},
+                {"type": "text", "text": "Yes"},
+                "!",
+                {"type": "reference", "reference_ids": [1]},
+            ]
+        }
+    )["message"]
     assert (message["content"], message["reasoning_content"]) == ("Yes!", "Hmm.")
     assert message["content_parts"] == [{"type": "reference", "reference_ids": [1]}]
 
@@ -148,7 +152,11 @@ def test_a_reply_as_a_stream_says_the_same() -> None:
     whole = normalise_reply(
         {
             "choices": [
-                {"message": {"content": "Hi", "reasoning": "r"}, "logprobs": {"content": [1]}, "finish_reason": "length"},
+                {
+                    "message": {"content": "Hi", "reasoning": "r"},
+                    "logprobs": {"content": [1]},
+                    "finish_reason": "length",
+                },
                 {"message": {"tool_calls": [{"id": "A", "function": {"name": "f", "arguments": {"a": 1}}}]}},
             ],
             "service_tier": "flex",

@@ -18,7 +18,7 @@ CORPUS: dict[str, tuple[bytes, list[Event]]] = {
     "no space": (b'data:{"x":1}\n\ndata:[DONE]\n\n', [(b'{"x":1}', b""), (b"[DONE]", b"")]),
     "one space of two": (b"data:  a\n\n", [(b" a", b"")]),
     "several lines": (b"data: a\ndata: b\ndata:\ndata: c\n\n", [(b"a\nb\n\nc", b"")]),
-    "lines beside single ones": (b"data: x\n\ndata: a\ndata: b\n\ndata: y\n\n", [(b"x", b""), (b"a\nb", b""), (b"y", b"")]),
+    "lines beside single ones": (b"data: x\n\ndata: a\ndata: b\n\ndata: y", [(b"x", b""), (b"a\nb", b""), (b"y", b"")]),
     "the spec's empty ones": (b"data\n\ndata\ndata\n\ndata:\n\n", [(b"", b""), (b"\n", b""), (b"", b"")]),
     "comments": (b": hello\n\n:\n\ndata: a\n: inside\n\n: ping\n\n", [(b"a", b"")]),
     "names": (b"event: error\ndata: a\n\ndata: b\n\n", [(b"a", b"error"), (b"b", b"")]),
@@ -31,13 +31,13 @@ CORPUS: dict[str, tuple[bytes, list[Event]]] = {
     "bom": (b"\xef\xbb\xbfdata: a\n\n", [(b"a", b"")]),
     "bom only once": (b"\xef\xbb\xbf\xef\xbb\xbfdata: a\n\ndata: b\n\n", [(b"b", b"")]),
     "multi-byte": ("data: 漢字 \U0001f680 é\n\n".encode(), [("漢字 \U0001f680 é".encode(), b"")]),
-    "u+2028 is no line end": ("data: a\u2028b\u0085c\x0b\x0c\n\n".encode(), [("a\u2028b\u0085c\x0b\x0c".encode(), b"")]),
+    "no line ends": ("data: a\u2028b\u0085c\x0b\x0c\n\n".encode(), [("a\u2028b\u0085c\x0b\x0c".encode(), b"")]),
     "no blank line at the end": (b"data: a\n\ndata: b\n", [(b"a", b""), (b"b", b"")]),
     "no line end at the end": (b"data: a\n\nevent: e\ndata: b", [(b"a", b""), (b"b", b"e")]),
     "ends within crlf": (b"data: a\r\n\r", [(b"a", b"")]),
     "a cut mark of byte order": (b"\xef\xbb", []),
     "nothing": (b"", []),
-}  # fmt: skip
+}
 
 
 def parse(pieces: list[bytes]) -> list[Event]:
@@ -133,18 +133,27 @@ def test_any_bytes_cut_anywhere(raw: bytes, cuts: list[int]) -> None:
     assert parse([raw[start:end] for start, end in pairwise(marks)]) == parse([raw])
 
 
-@pytest.mark.parametrize("piece", [1, 100, 4096, 10**6])
-@pytest.mark.parametrize(
-    "raw",
-    [b"data: " + b"x" * 1100 + b"\n\n", b"data: xxxxxxxxx\n" * 120 + b"\n", b": " + b"x" * 1100, b"data:" + b"\n" * 3 + b"y" * 1100],
-    ids=["one line", "many lines", "a comment", "an unknown field"],
-)  # fmt: skip
-def test_an_event_over_the_cap_is_refused(raw: bytes, piece: int) -> None:
-    """An event of more than the cap raises, whether it is one line or many and however it arrives."""
+OVER_THE_CAP = {
+    "one line": b"data: " + b"x" * 1100 + b"\n\n",
+    "many lines": b"data: xxxxxxxxx\n" * 120 + b"\n",
+    "a comment": b": " + b"x" * 1100,
+    "an unknown field": b"data:\n\n\ny" * 3 + b"y" * 1100,
+}
+
+
+def feed_all(raw: bytes, size: int) -> None:
+    """Feeds a parser whose cap is 1000 bytes in reads of this size."""
     parser = EventParser(max_event_bytes=1000)
+    for at in range(0, len(raw), size):
+        parser.feed(raw[at : at + size])
+
+
+@pytest.mark.parametrize("size", [1, 100, 4096])
+@pytest.mark.parametrize("name", OVER_THE_CAP)
+def test_an_event_over_the_cap_is_refused(name: str, size: int) -> None:
+    """An event of more than the cap raises, whether it is one line or many and however it arrives."""
     with pytest.raises(UpstreamTooLarge):
-        for at in range(0, len(raw), piece):
-            parser.feed(raw[at : at + piece])
+        feed_all(OVER_THE_CAP[name], size)
 
 
 def test_the_cap_is_for_each_event() -> None:

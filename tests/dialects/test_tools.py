@@ -18,7 +18,7 @@ def entry(name: str | None = None, arguments: object = None, **rest: Any) -> dic
     return {**rest, "function": function}
 
 
-CALLS = {
+CALLS: dict[str, list[list[Any]]] = {
     "openai": [
         [entry("f", "", index=0, id="A", type="function")],
         [entry(None, '{"a"', index=0)],
@@ -89,10 +89,12 @@ CALLS = {
 def calls_of(deltas: list[list[Any]], reason: str = "stop") -> list[dict[str, str]]:
     """The calls a client has after a stream of these ``tool_calls`` members."""
     writer = ChatStream("s", 1, "m", include_usage=False)
-    raw = b"".join([
-        writer.encode([{"choices": [{"index": 0, "delta": {"tool_calls": entries}, "finish_reason": None}]}])
-        for entries in deltas
-    ])
+    raw = b"".join(
+        [
+            writer.encode([{"choices": [{"index": 0, "delta": {"tool_calls": entries}, "finish_reason": None}]}])
+            for entries in deltas
+        ]
+    )
     raw += writer.encode([{"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}])
     said = judge(raw + writer.finish(None), include_usage=False).choices[0]
     assert said.finish_reason == ("length" if reason == "length" else "tool_calls")
@@ -110,7 +112,7 @@ def test_two_calls_arrive_whole(name: str) -> None:
 @pytest.mark.parametrize("index", [None, 0])
 def test_calls_of_one_function_without_ids(index: int | None) -> None:
     """Two calls of the same function, with no id and no index of their own, stay two calls with minted ids."""
-    rest = {} if index is None else {"index": index}
+    rest: dict[str, Any] = {} if index is None else {"index": index}
     calls = calls_of([[entry(**F, **rest)], [entry("f", {"a": 2}, **rest)]])
     assert [json.loads(call["arguments"]) for call in calls] == [{"a": 1}, {"a": 2}]
     assert [call["id"] for call in calls] == [mint_call_id("s", 0, 0), mint_call_id("s", 0, 1)]
@@ -118,12 +120,14 @@ def test_calls_of_one_function_without_ids(index: int | None) -> None:
 
 def test_one_id_for_two_calls_is_told_apart() -> None:
     """A host that uses the function's name as the id gives two calls of it one id; the client gets two."""
-    calls = calls_of([
-        [entry("f", "", index=0, id="f")],
-        [entry("f", "", index=1, id="f")],
-        [entry(None, '{"a":1}', index=0, id="f")],
-        [entry(None, '{"a":2}', index=1, id="f")],
-    ])
+    calls = calls_of(
+        [
+            [entry("f", "", index=0, id="f")],
+            [entry("f", "", index=1, id="f")],
+            [entry(None, '{"a":1}', index=0, id="f")],
+            [entry(None, '{"a":2}', index=1, id="f")],
+        ]
+    )
     assert [call["arguments"] for call in calls] == ['{"a":1}', '{"a":2}']
     assert calls[0]["id"] == "f"
     assert calls[1]["id"].startswith("call_")
@@ -148,11 +152,13 @@ def test_a_call_without_a_name_is_not_lost() -> None:
 
 def test_custom_tools_pass() -> None:
     """A custom tool's call has input in place of arguments, and nothing is added to it."""
-    calls = calls_of([
-        [{"index": 0, "id": "A", "type": "custom", "custom": {"name": "c", "input": ""}}],
-        [{"index": 0, "custom": {"input": "free text"}}],
-        [{"index": 1, "id": "B", "type": "custom", "custom": {"name": "d", "input": ""}}],
-    ])
+    calls = calls_of(
+        [
+            [{"index": 0, "id": "A", "type": "custom", "custom": {"name": "c", "input": ""}}],
+            [{"index": 0, "custom": {"input": "free text"}}],
+            [{"index": 1, "id": "B", "type": "custom", "custom": {"name": "d", "input": ""}}],
+        ]
+    )
     assert calls == [{"id": "A", "name": "c", "input": "free text"}, {"id": "B", "name": "d", "input": ""}]
 
 

@@ -8,8 +8,8 @@ from tollhouse.types.calls import Usage
 
 @pytest.mark.parametrize(
     ("value", "count"),
-    [(0, 0), (7, 7), (2**31, 2**31), (2**31 + 1, None), (-1, None), (7.0, None), ("7", None), (True, None), (None, None)],
-)  # fmt: skip
+    [(0, 0), (7, 7), (2**31, 2**31), (2**31 + 1, None), (-1, None), (7.0, None), ("7", None), (True, None), ([], None)],
+)
 def test_only_integers_in_range_are_counts(value: object, count: int | None) -> None:
     """An integer in 0..2^31 is a count; floats, text, booleans, negatives and giants are not."""
     assert sane(value) == count
@@ -26,7 +26,9 @@ def test_the_client_sees_what_was_metered() -> None:
         "prompt_tokens_details": {"audio_tokens": 3, "cached_tokens": 5, "cache_write_tokens": 2},
         "completion_tokens_details": {"reasoning_tokens": 4},
     }
-    assert usage_object(Usage(output=1), {"prompt_tokens_details": None})["prompt_tokens_details"] == {"cached_tokens": 0}
+    assert usage_object(Usage(output=1), {"prompt_tokens_details": None})["prompt_tokens_details"] == {
+        "cached_tokens": 0
+    }
 
 
 def test_tidy_totals() -> None:

@@ -1,4 +1,4 @@
-"""What the tests of local models share: one engine with `tollhouse/tiny`, and a client made of the gateway's own parts."""
+"""What the tests of local models share: an engine with `tollhouse/tiny`, and a client made of the gateway's parts."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

@@ -99,7 +99,9 @@ def chunks_of(raw: bytes) -> list[dict[str, Any]]:
     assert (done, rest) == ("data: [DONE]", "")
     chunks = [json.loads(event.removeprefix("data: ")) for event in events]
     for chunk in chunks:
-        strict = not any("custom" in call for choice in chunk["choices"] for call in choice["delta"].get("tool_calls", ()))
+        strict = not any(
+            "custom" in call for choice in chunk["choices"] for call in choice["delta"].get("tool_calls", ())
+        )
         if strict:
             ChatCompletionChunk.model_validate_json(json.dumps(chunk), strict=True)
     assert len({(chunk["id"], chunk["created"], chunk["model"]) for chunk in chunks}) == 1

@@ -36,13 +36,13 @@ def test_sums(key: int) -> None:
     ('start: ("a" | "b")+', "[ab]+"),
     ('start: "a".."f"', "[a-f]"),
     ('start: WORD " " INT\n%import common.WORD\n%import common.INT', "[A-Za-z]+ [0-9]+"),
-    ('start: A\n%import common.NUMBER -> A', r"[0-9]+(\.[0-9]+)?"),
+    ("start: A\n%import common.NUMBER -> A", r"[0-9]+(\.[0-9]+)?"),
     ('start: A "-" B\n%import common (INT, LETTER)\nA: INT\nB: LETTER', "[0-9]+-[A-Za-z]"),
     ('start: "\\"quoted\\\\\\n\\""', r'"quoted\\\n"'),
-    ('start: /\\/path\\/[a-z]{2}/', "/path/[a-z]{2}"),
+    ("start: /\\/path\\/[a-z]{2}/", "/path/[a-z]{2}"),
     ('start: "SELECT"i " " name\n!name: /[a-z]+/', "SELECT [a-z]+"),
-    ("start: a |\na: \"x\"", "x?"),
-    ("start: start \"a\" | \"b\"", "ba*"),
+    ('start: a |\na: "x"', "x?"),
+    ('start: start "a" | "b"', "ba*"),
 ])  # fmt: skip
 def test_constructs(definition: str, expected: str) -> None:
     """Each construct of the language makes the texts it stands for."""
@@ -68,7 +68,7 @@ def test_constructs(definition: str, expected: str) -> None:
     ('start: "a"~3..2', "order"),
     ('start: "a"~x', "not a count"),
     ("start: " + "(" * 60, "deep"),
-    ("start: a a a a a a a a\na: b b b b b b b b\nb: c c c c c c c c\nc: d d d d d d d d\nd: e e e e e e e e\ne: \"x\"",
+    ('start: a a a a a a a a\na: b b b b b b b b\nb: c c c c c c c c\nc: d d d d d d d d\nd: e e e e e e e e\ne: "x"',
      "too long"),
     ("x" * 30_000, "longer"),
 ])  # fmt: skip

@@ -200,8 +200,10 @@ def test_field_wins_over_directive() -> None:
 
 @pytest.mark.parametrize(("knobs", "param"), [
     ({"ttft_ms": -1}, "ttft_ms"), ({"ttft_ms": 600_001}, "ttft_ms"), ({"tps": 0}, "tps"), ({"tps": "x"}, "tps"),
-    ({"tokens": 0}, "tokens"), ({"tokens": 100_001}, "tokens"), ({"tokens": True}, "tokens"), ({"tokens": 1.5}, "tokens"),
-    ({"error": 200}, "error"), ({"error": 600}, "error"), ({"retry_after": -1}, "retry_after"), ({"cut_after": "x"}, "cut_after"),
+    ({"tokens": 0}, "tokens"), ({"tokens": 100_001}, "tokens"), ({"tokens": True}, "tokens"),
+    ({"tokens": 1.5}, "tokens"),
+    ({"error": 200}, "error"), ({"error": 600}, "error"), ({"retry_after": -1}, "retry_after"),
+    ({"cut_after": "x"}, "cut_after"),
     ({"stall_after": -1}, "stall_after"), ({"error_after": []}, "error_after"), ({"reply": 3}, "reply"),
     ({"finish_reason": "done"}, "finish_reason"), ({"tool": 1}, "tool"), ({"speed": 1}, "speed"),
 ])  # fmt: skip
@@ -213,7 +215,9 @@ def test_bad_knobs_are_named(knobs: dict[str, object], param: str) -> None:
     assert refused.value.status == 400
 
 
-@pytest.mark.parametrize("text", ["[sim: tokens=5", "[sim: tokens]", "[sim: =5]", '[sim: reply="x]', "[sim: tokens=5 ?]"])
+@pytest.mark.parametrize(
+    "text", ["[sim: tokens=5", "[sim: tokens]", "[sim: =5]", '[sim: reply="x]', "[sim: tokens=5 ?]"]
+)
 def test_broken_directives(text: str) -> None:
     """A directive that cannot be read is a 400, not something that is said."""
     with pytest.raises(Refusal):

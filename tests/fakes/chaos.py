@@ -14,7 +14,8 @@ import asyncio
 import socket
 import ssl
 import struct
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self, cast
 
@@ -83,18 +84,21 @@ class Visit:
 
     number: int
     transport: asyncio.Transport
-    gone: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the client has closed or reset it."""
+    gone: bool = False
+    """The client has closed or reset it."""
     bytes_in: int = 0
 
 
 class ChaosUpstream:
-    """The server. ``answer_at`` says when a play begins: when the connection opens (before anything was read), at the
-    end of the request's head, or at the end of its body. ``deaf_after``: the socket is not read past so many bytes."""
+    """The server. Leaving the context stops it and aborts its connections.
+
+    ``answer_at`` says when a play begins: when the connection opens (before anything was read), at the end of the
+    request's head, or at the end of its body. ``deaf_after``: the socket is not read past so many bytes.
+    """
 
     def __init__(
         self,
-        *plays: list[Step],
+        *plays: Sequence[Step],
         tls: ssl.SSLContext | None = None,
         answer_at: Literal["connect", "head", "body"] = "body",
         deaf_after: int | None = None,
@@ -106,7 +110,7 @@ class ChaosUpstream:
         self.deaf_after = deaf_after
         self.played = 0
         self.changed = asyncio.Event()
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.tasks: list[asyncio.Task[None]] = []
         self._tls = tls
         self._server: asyncio.Server | None = None
         self.port = 0
@@ -127,32 +131,41 @@ class ChaosUpstream:
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         if self._server is not None:
             self._server.close()
         for task in self.tasks:
             task.cancel()
         for visit in self.visits:
             visit.transport.abort()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        ends = await asyncio.gather(*self.tasks, return_exceptions=True)
         await asyncio.sleep(0)
+        for end in ends:
+            if isinstance(end, Exception):  # a broken script must not look like a quiet upstream
+                raise end
 
     async def gone(self, visit: int = -1, *, within_s: float = 1.0) -> None:
         """Waits until the client has closed a connection; AssertionError if it does not in time."""
-        try:
-            await asyncio.wait_for(self.visits[visit].gone.wait(), within_s)
-        except TimeoutError:
-            raise AssertionError(f"the client did not close its connection within {within_s} s") from None
+        await self._until(lambda: self.visits[visit].gone, within_s, "the client did not close its connection")
+
+    async def visited(self, visits: int = 1, *, within_s: float = 2.0) -> None:
+        """Waits until so many connections were opened."""
+        await self._until(lambda: len(self.visits) >= visits, within_s, "too few connections were opened")
 
     async def arrived(self, requests: int = 1, *, within_s: float = 2.0) -> None:
         """Waits until so many requests have come in whole; AssertionError if they do not in time."""
+        await self._until(lambda: len(self.requests) >= requests, within_s, "too few requests arrived")
+
+    async def _until(self, condition: Callable[[], bool], within_s: float, complaint: str) -> None:
         try:
             async with asyncio.timeout(within_s):
-                while len(self.requests) < requests:
+                while not condition():
                     self.changed.clear()
                     await self.changed.wait()
         except TimeoutError:
-            raise AssertionError(f"{len(self.requests)} of {requests} requests arrived within {within_s} s") from None
+            raise AssertionError(f"{complaint} within {within_s} s") from None
 
     def listen(self) -> None:
         """Reads again from every connection that ``deaf_after`` has stopped."""
@@ -160,7 +173,7 @@ class ChaosUpstream:
         for visit in self.visits:
             visit.transport.resume_reading()
 
-    def next_play(self) -> list[Step]:
+    def next_play(self) -> Sequence[Step]:
         """The play for the next request."""
         play = self.plays[min(self.played, len(self.plays) - 1)]
         self.played += 1
@@ -172,22 +185,20 @@ class _Visitor(asyncio.Protocol):
 
     def __init__(self, upstream: ChaosUpstream) -> None:
         self._upstream = upstream
-        self._buffer = b""
-        self._answered = 0  # of the requests seen so far
-        self._seen = 0
-        self._due: asyncio.Queue[list[Step]] = asyncio.Queue()
+        self._buffer = bytearray()
+        self._needed = 0  # bytes of the request that is coming in; 0 while its head is
+        self._due: asyncio.Queue[Sequence[Step]] = asyncio.Queue()
         self._room = asyncio.Event()
         self._room.set()
-        self._head_answered = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         up = self._upstream
         self._transport = cast("asyncio.Transport", transport)
         self._visit = Visit(len(up.visits), self._transport)
         up.visits.append(self._visit)
+        up.changed.set()
         task = asyncio.get_running_loop().create_task(self._perform_all())
-        up.tasks.add(task)
-        task.add_done_callback(up.tasks.discard)
+        up.tasks.append(task)
         self._task = task
         if up.answer_at == "connect":
             self._due.put_nowait(up.next_play())
@@ -204,35 +215,42 @@ class _Visitor(asyncio.Protocol):
             pass
 
     def _split(self) -> bool:
+        """Takes one whole request off the buffer, if there is one."""
         up = self._upstream
-        head, blank, rest = self._buffer.partition(b"\r\n\r\n")
-        if not blank:
+        end = self._buffer.find(b"\r\n\r\n") + 4 if not self._needed else 0
+        if end == 3 or len(self._buffer) < self._needed:
             return False
-        if up.answer_at == "head" and not self._head_answered:
-            self._head_answered = True
-            self._due.put_nowait(up.next_play())
-        lines = head.decode("latin-1").split("\r\n")
-        method, target, _ = lines[0].split(" ")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
-        length = int(headers.get("content-length", "0"))
-        if len(rest) < length:
-            return False
-        self._buffer = rest[length:]
-        self._head_answered = False
-        up.requests.append(Received(method, target, headers, head + blank, rest[:length], self._visit.number))
+        if end:
+            self._head = bytes(self._buffer[:end])
+            lines = self._head.decode("latin-1").split("\r\n")
+            self._method, self._target, _ = lines[0].split(" ")
+            fields = (line.partition(":") for line in lines[1:-2])
+            self._headers = {name.lower(): value.strip() for name, _, value in fields}
+            self._needed = end + int(self._headers.get("content-length", "0"))
+            if up.answer_at == "head":
+                self._due.put_nowait(up.next_play())
+            return True
+        body = bytes(self._buffer[len(self._head) : self._needed])
+        del self._buffer[: self._needed]
+        self._needed = 0
+        up.requests.append(Received(self._method, self._target, self._headers, self._head, body, self._visit.number))
         if up.answer_at == "body":
             self._due.put_nowait(up.next_play())
         up.changed.set()
-        return True
+        return bool(self._buffer)
 
     def eof_received(self) -> bool:
-        self._visit.gone.set()
+        self._leave()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
-        self._visit.gone.set()
+        self._leave()
         self._task.cancel()
+
+    def _leave(self) -> None:
+        self._visit.gone = True
+        self._upstream.changed.set()
 
     def pause_writing(self) -> None:
         self._room.clear()
@@ -248,13 +266,13 @@ class _Visitor(asyncio.Protocol):
     async def _perform(self, step: Step) -> None:
         match step:
             case Send(data, size, gap_s):
-                await self._send(data, size or len(data), gap_s)
+                await self._send(data, size or max(1, len(data)), gap_s)
             case Pause(seconds):
                 await asyncio.sleep(seconds)
             case Await(event):
                 await event.wait()
             case Hang():
-                await self._visit.gone.wait()
+                await asyncio.Event().wait()  # ends with the connection, which cancels this task
             case Close():
                 self._transport.close()
             case Reset():
@@ -302,8 +320,11 @@ def chunked(*parts: bytes, status: int = 200, content_type: str = "text/event-st
 
 
 class Deaf:
-    """A listener that never accepts. The kernel still completes the TCP handshake until its backlog is full;
-    ``full=True`` fills it first, so that a further SYN gets no answer."""
+    """A listener that never accepts.
+
+    The kernel still completes the TCP handshake until the backlog is full; ``full=True`` fills it first, so that a
+    further SYN gets no answer.
+    """
 
     def __init__(self, *, full: bool = False) -> None:
         self._listener = socket.socket()

@@ -1,9 +1,12 @@
 """What the tests of this folder share: certificates, a maker of pools, a connection fed by hand."""
 
 import asyncio
+import gc
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import trustme
@@ -68,6 +71,21 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
+def open_files() -> int:
+    """File descriptors of this process."""
+    gc.collect()
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def eventually(condition: Callable[[], bool], within_s: float = 2.0) -> None:
+    """Waits until something holds; AssertionError if it does not in time."""
+    for _ in range(int(within_s / 0.005)):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError(f"did not come true within {within_s} s")
+
+
 class Identity:
     """One authority and the server contexts it (or nobody) vouches for."""
 
@@ -76,9 +94,12 @@ class Identity:
         self.good = self._context(authority.issue_cert("127.0.0.1", "localhost"))
         self.wrong_name = self._context(authority.issue_cert("elsewhere.example"))
         past = datetime.now(UTC) - timedelta(days=1)
-        self.expired = self._context(authority.issue_cert("127.0.0.1", not_before=past - timedelta(days=9), not_after=past))
+        before = past - timedelta(days=9)
+        self.expired = self._context(authority.issue_cert("127.0.0.1", not_before=before, not_after=past))
         self.stranger = self._context(trustme.CA().issue_cert("127.0.0.1"))
         self.self_signed = self._self_signed()
+        self.demanding = self._context(authority.issue_cert("127.0.0.1"))
+        self.demanding.verify_mode = ssl.CERT_REQUIRED
 
     @staticmethod
     def _context(certificate: trustme.LeafCert) -> ssl.SSLContext:
@@ -110,17 +131,27 @@ class HandTransport(asyncio.Transport):
         self.written: list[bytes] = []
         self.aborted = False
         self.reading = True
+        self.after_write: Callable[[], None] = lambda: None
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Kept."""
         self.written.append(bytes(data))
+        self.after_write()
 
     def abort(self) -> None:
+        """Noted."""
         self.aborted = True
 
+    def is_closing(self) -> bool:
+        """After `abort`."""
+        return self.aborted
+
     def pause_reading(self) -> None:
+        """Noted."""
         self.reading = False
 
     def resume_reading(self) -> None:
+        """Noted."""
         self.reading = True
 
 
@@ -139,16 +170,19 @@ class Hand:
         self.connection.adopt(self)
 
     def on_idle(self, connection: Connection) -> None:
+        """Counted."""
         assert connection is self.connection
         self.freed += 1
 
     def on_gone(self, connection: Connection) -> None:
+        """Counted."""
         assert connection is self.connection
         self.gone += 1
 
-    def begin(self, *, bodiless: bool = False) -> Reply:
+    def begin(self, timeouts: Timeouts | None = None, *, bodiless: bool = False) -> Reply:
         """Starts an exchange."""
-        return self.connection.begin(b"GET / HTTP/1.1\r\n\r\n", b"", Timeouts(), float("inf"), bodiless=bodiless)
+        head = b"GET / HTTP/1.1\r\n\r\n"
+        return self.connection.begin(head, b"", timeouts or Timeouts(), float("inf"), bodiless=bodiless)
 
     def feed(self, data: bytes) -> None:
         """Bytes arrive, as many at a time as the connection takes; what it does not take is lost."""

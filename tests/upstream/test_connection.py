@@ -1,5 +1,6 @@
-"""One connection fed by hand: every reply whole, in two pieces at every offset, byte by byte, and cut at every offset."""
+"""One connection fed by hand: every reply whole, in two pieces, byte by byte, and cut off at every offset."""
 
+import asyncio
 from dataclasses import dataclass
 
 import pytest
@@ -13,7 +14,9 @@ from tollhouse.errors import (
     UpstreamRedirect,
     UpstreamUnreachable,
 )
-from tollhouse.upstream.connection import Limits
+from tollhouse.upstream.connection import Connection, Limits
+
+pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])  # no sockets here: one loop is enough
 
 
 @dataclass(frozen=True)
@@ -216,12 +219,43 @@ async def test_f08_endless_trailer_or_extension_is_refused() -> None:
         assert isinstance(reply.fault, UpstreamProtocol)
 
 
+async def test_framing_is_capped_between_body_bytes_only() -> None:
+    """A long stream whose chunks carry extensions is not refused for their sum."""
+    hand = Hand()
+    reply = hand.begin()
+    hand.feed(CHUNKED)
+    for _ in range(2000):
+        hand.feed(b"1;x=" + b"y" * 100)
+        hand.feed(b"\r\nz\r\n")
+    hand.feed(CHUNKED_END)
+    assert await drain(reply) == (b"z" * 2000, None)
+
+
+async def test_connection_that_died_young_is_not_taken() -> None:
+    """A connection that was closed before the pool got it cannot be adopted."""
+    hand = Hand()
+    young = Connection(asyncio.get_running_loop(), Limits())
+    young.connection_made(hand.transport)
+    young.eof_received()
+    with pytest.raises(UpstreamUnreachable):
+        young.adopt(hand)
+
+
 async def test_f09_interim_flood_is_refused() -> None:
     """F09: a thousand interim replies are not waited through."""
     hand = Hand()
     reply = hand.begin()
     hand.feed(head(100) * 1000)
     assert isinstance(reply.fault, UpstreamProtocol)
+
+
+async def test_f09_switching_protocols_is_named() -> None:
+    """F09: 101, which was never asked for, is told apart from other nonsense."""
+    hand = Hand()
+    reply = hand.begin()
+    hand.feed(head(101))
+    assert reply.fault is not None
+    assert "switched protocols" in reply.fault.message
 
 
 async def test_reply_to_head_has_no_body() -> None:
@@ -261,12 +295,23 @@ async def test_second_exchange_starts_clean() -> None:
     first = hand.begin()
     hand.feed(chunked(b"left", b"over"))
     first.close()
+    assert len(hand.connection.get_buffer(-1)) == len(Hand().connection.get_buffer(-1))
+    assert hand.connection.unread == 0
     second = hand.begin()
     hand.feed(whole(b"new"))
     assert await drain(second) == (b"new", None)
     assert await first.next() == b""
     first.close()
     assert (hand.freed, hand.transport.aborted) == (2, False)
+
+
+async def test_reset_is_not_the_end_of_a_body() -> None:
+    """A body that ends with its connection is whole after FIN, but not after RST."""
+    hand = Hand()
+    reply = hand.begin()
+    hand.feed(head(200) + b"hello")
+    hand.connection.connection_lost(ConnectionResetError())
+    assert await drain(reply) == (b"hello", UpstreamInterrupted)
 
 
 async def test_many_small_chunks_are_kept_small() -> None:

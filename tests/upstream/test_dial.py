@@ -1,17 +1,17 @@
 """Opening connections: names, addresses, TLS; every failure is the right fault and leaves no socket."""
 
 import asyncio
-import gc
-import os
 import socket
 import ssl
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from time import monotonic
 
 import pytest
 
 from tests.fakes.chaos import ChaosUpstream, Close, Deaf, Hang, Reset, Send, Step, closed_port, whole
-from tests.upstream.kit import GET, Client, Identity, fetch
+from tests.upstream.kit import GET, Client, Identity, eventually, fetch, open_files
 from tollhouse.errors import UpstreamDns, UpstreamTimeout, UpstreamTls, UpstreamUnreachable
 from tollhouse.types.wire import Timeouts
 from tollhouse.upstream.dial import Address, connect_first, default_tls, interleave
@@ -19,12 +19,6 @@ from tollhouse.upstream.dial import Address, connect_first, default_tls, interle
 OK: list[Step] = [Send(whole(b"ok"))]
 BRIEF = Timeouts(connect_s=0.15)
 V4, V6 = socket.AF_INET, socket.AF_INET6
-
-
-def open_files() -> int:
-    """File descriptors of this process."""
-    gc.collect()
-    return len(os.listdir("/proc/self/fd"))
 
 
 async def test_f01_connection_refused(client: Client) -> None:
@@ -126,10 +120,7 @@ async def test_silent_address_is_overtaken() -> None:
             assert sock.getpeername()[1] == up.port
             sock.close()
             await up.gone()
-            await asyncio.sleep(0.02)
-            assert open_files() <= before + 1  # the server's end of the winner
-        visits = len(up.visits)
-    assert visits == 1
+            await eventually(lambda: open_files() <= before)
 
 
 async def test_all_addresses_dead() -> None:
@@ -222,6 +213,26 @@ async def test_f05_handshake_stall(client: Client, identity: Identity) -> None:
         with pytest.raises(UpstreamTls, match="in time"):
             await fetch(pool, GET, BRIEF)
         await up.gone()
+
+
+async def test_f05_alert_after_the_handshake(client: Client, identity: Identity) -> None:
+    """F05: an upstream that demands a client certificate says so in an alert after the handshake: `UpstreamTls`."""
+    heard = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        sock, _ = listener.accept()
+        with identity.demanding.wrap_socket(sock, server_side=True, do_handshake_on_connect=False) as secure:
+            with suppress(ssl.SSLError):
+                secure.do_handshake()
+            heard.wait(5)  # closing now would reset the socket, and the alert with it
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        pool = client.pool(f"https://127.0.0.1:{listener.getsockname()[1]}", tls=identity.trust())
+        serving = asyncio.create_task(asyncio.to_thread(serve, listener))
+        with pytest.raises(UpstreamTls):
+            await fetch(pool)
+        heard.set()
+        await serving
 
 
 def test_default_context_verifies() -> None:

@@ -10,7 +10,10 @@ from tollhouse.upstream.origin import Origin, Proxy
 ORIGIN = Origin("http", "a.example", 8080)
 
 
-def encode(method: str = "POST", path: str = "/v1", headers: tuple[tuple[str, str], ...] = (), body: bytes = b"") -> bytes:
+Fields = tuple[tuple[str, str], ...]
+
+
+def encode(method: str = "POST", path: str = "/v1", headers: Fields = (), body: bytes = b"") -> bytes:
     """The head of one request."""
     return Heads(ORIGIN, None).encode(Outgoing(method, path, headers, body))
 
@@ -64,7 +67,9 @@ def test_header_name_must_be_a_token(bad: str) -> None:
         encode(headers=((bad, "x"),))
 
 
-@pytest.mark.parametrize("name", ["Host", "content-length", "Transfer-Encoding", "connection", "proxy-authorization", "te"])
+@pytest.mark.parametrize(
+    "name", ["Host", "content-length", "Transfer-Encoding", "connection", "proxy-connection", "te"]
+)
 def test_framing_headers_are_not_the_callers(name: str) -> None:
     """Headers that belong to the connection are refused."""
     with pytest.raises(InternalError):

@@ -107,7 +107,14 @@ def test_proxy_url_is_split(url: str, header: str | None) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["proxy:3128", "https://proxy:3128", "socks5://proxy:1080", "http://proxy", "http://proxy:3128/path", "http://u:hunter2@:1"],
+    [
+        "proxy:3128",
+        "https://proxy:3128",
+        "socks5://proxy:1080",
+        "http://proxy",
+        "http://proxy:3128/path",
+        "http://u:hunter2@:1",
+    ],
 )
 def test_bad_proxy_url_is_refused_unseen(url: str) -> None:
     """A proxy URL that is not exactly one is refused with a text that does not repeat it."""

@@ -1,13 +1,16 @@
 """Which request gets which connection."""
 
 import asyncio
+import socket
+from collections.abc import Sequence
 
 import pytest
 
 from tests.fakes.chaos import Await, ChaosUpstream, Close, Hang, Pause, Reset, Send, Step, chunk, head, whole
-from tests.upstream.kit import GET, POST, QUICK, Client, fetch, settle
+from tests.upstream.kit import GET, POST, QUICK, Client, eventually, fetch, settle
 from tollhouse.errors import Draining, InternalError, UpstreamInterrupted, UpstreamTimeout, UpstreamUnreachable
 from tollhouse.types.wire import Connector, Outgoing, Timeouts
+from tollhouse.upstream.dial import Address
 from tollhouse.upstream.pool import Pool, PoolLimits
 
 OK: list[Step] = [Send(whole(b"ok"))]
@@ -77,14 +80,14 @@ async def test_idle_connections_expire(client: Client) -> None:
         await up.arrived(2)
         go.set()
         await asyncio.gather(*pair)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.15)
         await fetch(pool)
-        await asyncio.sleep(0.2)
-        assert (pool.idle, pool.open) == (1, 1)
-        await asyncio.sleep(0.3)
-        assert (pool.idle, pool.open) == (0, 0)
-        await up.gone(0)
-        await up.gone(1)
+        used = up.requests[-1].connection
+        await eventually(lambda: pool.open == 1)
+        await up.gone(1 - used)
+        assert (pool.idle, up.visits[used].gone) == (1, False)
+        await eventually(lambda: pool.open == 0)
+        await up.gone(used)
 
 
 @pytest.mark.parametrize("ending", [Close(), Reset(), Send(b"surprise")])
@@ -94,15 +97,17 @@ async def test_idle_connection_that_ends_leaves_the_pool(client: Client, ending:
         pool = client.pool(up.url)
         await fetch(pool)
         assert pool.idle == 1
-        await asyncio.sleep(0.1)
-        assert (pool.idle, pool.open) == (0, 0)
+        await eventually(lambda: pool.open == 0)
+        assert pool.idle == 0
         assert await fetch(pool) == (200, b"ok")
         assert pool.stale_retries == 0
 
 
 @pytest.mark.parametrize("ending", [Close(), Reset()])
 @pytest.mark.parametrize("outgoing", [GET, POST])
-async def test_f06_stale_connection_is_retried_once_and_unseen(client: Client, ending: Step, outgoing: Outgoing) -> None:
+async def test_f06_stale_connection_is_retried_once_and_unseen(
+    client: Client, ending: Step, outgoing: Outgoing
+) -> None:
     """F06: a reused connection that dies without a byte of reply costs one silent retry on a new one."""
     async with ChaosUpstream(OK, [ending], OK) as up:
         pool = client.pool(up.url)
@@ -171,9 +176,9 @@ async def test_connection_that_may_not_be_reused_is_closed(client: Client, data:
 
 
 async def test_full_pool_queues_in_order(client: Client) -> None:
-    """Requests beyond the limit wait, are served in order, and never open more connections."""
+    """Requests beyond the limit wait and are served in the order they came."""
     async with ChaosUpstream(OK) as up:
-        pool = client.pool(up.url, limits=PoolLimits(max_connections=2))
+        pool = client.pool(up.url, limits=PoolLimits(max_connections=1))
         done: list[int] = []
 
         async def one(number: int) -> None:
@@ -181,8 +186,16 @@ async def test_full_pool_queues_in_order(client: Client) -> None:
             done.append(number)
 
         await asyncio.gather(*(one(number) for number in range(20)))
-        assert done == sorted(done)
-        assert (len(up.visits), pool.open) == (2, 2)
+        assert done == list(range(20))
+        assert len(up.visits) == 1
+
+
+async def test_full_pool_opens_no_more(client: Client) -> None:
+    """However many requests come at once, no more connections than the limit are opened."""
+    async with ChaosUpstream(OK) as up:
+        pool = client.pool(up.url, limits=PoolLimits(max_connections=3))
+        assert await asyncio.gather(*(fetch(pool) for _ in range(50))) == [(200, b"ok")] * 50
+        assert (len(up.visits), pool.open, pool.idle) == (3, 3, 3)
 
 
 async def test_full_pool_gives_up_after_the_connect_time(client: Client) -> None:
@@ -255,16 +268,50 @@ async def test_aclose_ends_everything(client: Client) -> None:
         await up.gone()
 
 
-async def test_retired_pool_lets_streams_finish(client: Client) -> None:
-    """A retired pool takes no request, closes what is idle, and lets a running reply come to its end."""
+async def test_aclose_while_a_connection_opens(client: Client) -> None:
+    """A connection that opens after the pool was closed is closed as well, and its request refused."""
     go = asyncio.Event()
-    async with ChaosUpstream([Send(head(200, "content-length: 4") + b"on"), Await(go), Send(b"ce")]) as up:
-        pool = client.pool(up.url)
+
+    async def slow(host: str, port: int) -> Sequence[Address]:
+        del host
+        await go.wait()
+        return [(socket.AF_INET, ("127.0.0.1", port))]
+
+    async with ChaosUpstream(OK) as up:
+        pool = client.pool(f"http://name.example:{up.port}", resolve=slow)
+        request = asyncio.create_task(fetch(pool))
+        await settle()
+        await pool.aclose()
+        go.set()
+        with pytest.raises(Draining):
+            await request
+        assert (pool.open, up.requests) == (0, [])
+
+
+async def test_retired_pool_finishes_what_it_took(client: Client) -> None:
+    """A retired pool takes no new request, finishes the one under way and the one in its queue, and closes."""
+    go = asyncio.Event()
+    first: list[Step] = [Send(head(200, "content-length: 4") + b"on"), Await(go), Send(b"ce")]
+    async with ChaosUpstream(first, OK) as up:
+        pool = client.pool(up.url, limits=PoolLimits(max_connections=1))
         reply = await pool.send(GET, QUICK)
+        queued = asyncio.create_task(fetch(pool))
+        await settle()
         pool.retire()
         with pytest.raises(Draining):
             await fetch(pool)
         go.set()
         assert await reply.read(10) == b"once"
+        assert await queued == (200, b"ok")
         assert (pool.open, pool.idle) == (0, 0)
+        await up.gone()
+
+
+async def test_retired_pool_closes_what_is_idle(client: Client) -> None:
+    """Retiring closes idle connections at once."""
+    async with ChaosUpstream(OK) as up:
+        pool = client.pool(up.url)
+        await fetch(pool)
+        pool.retire()
+        assert pool.open == 0
         await up.gone()

@@ -2,11 +2,15 @@
 
 import asyncio
 import tracemalloc
+from time import monotonic
+
+import pytest
 
 from tests.fakes.chaos import CHUNKED_END, ChaosUpstream, Close, Listen, Pause, Send, chunk, chunked, head, whole
-from tests.upstream.kit import GET, QUICK, Client, Hand, Identity, drain, fetch
-from tollhouse.types.wire import Outgoing
-from tollhouse.upstream.connection import Limits
+from tests.upstream.kit import GET, QUICK, Client, Hand, Identity, drain, eventually, fetch, settle
+from tollhouse.errors import UpstreamStalled, UpstreamTimeout
+from tollhouse.types.wire import Outgoing, Timeouts
+from tollhouse.upstream.connection import SLICE_BYTES, Limits
 from tollhouse.upstream.pool import PoolLimits
 
 MIB = 1 << 20
@@ -29,17 +33,18 @@ async def test_f28_100_mib_without_a_newline_stays_bounded(client: Client) -> No
         assert most <= 256 * 1024
 
 
-async def test_f40_reader_that_does_not_read(client: Client, identity: Identity) -> None:
+@pytest.mark.parametrize("secure", [False, True])
+async def test_f40_reader_that_does_not_read(client: Client, identity: Identity, secure: bool) -> None:
     """F40: with a reader that does not read, buffering stops at the limit, and goes on when it comes back."""
     body = b"x" * (8 * MIB)
-    for tls in (None, identity):
-        async with ChaosUpstream([Send(whole(body))], tls=tls and tls.good) as up:
-            pool = client.pool(up.url, limits=PoolLimits(buffer_bytes=100_000), tls=tls and tls.trust())
-            reply = await pool.send(GET, QUICK)
-            await asyncio.sleep(0.1)
-            assert 50_000 < sum(map(len, reply.parts)) <= 100_000
-            assert await reply.read(len(body)) == body
-            assert pool.idle == 1
+    async with ChaosUpstream([Send(whole(body))], tls=identity.good if secure else None) as up:
+        pool = client.pool(up.url, limits=PoolLimits(buffer_bytes=100_000), tls=identity.trust())
+        reply = await pool.send(GET, QUICK)
+        await eventually(lambda: sum(map(len, reply.parts)) > 50_000)
+        await asyncio.sleep(0.05)
+        assert sum(map(len, reply.parts)) <= 100_000
+        assert await reply.read(len(body)) == body
+        assert pool.idle == 1
 
 
 async def test_connection_paused_at_its_end_is_reusable(client: Client) -> None:
@@ -49,8 +54,7 @@ async def test_connection_paused_at_its_end_is_reusable(client: Client) -> None:
         reply = await pool.send(GET, QUICK)
         assert await reply.read(5000) == b"x" * 5000
         assert pool.idle == 1
-        await asyncio.sleep(0.15)
-        assert pool.idle == 0
+        await eventually(lambda: pool.idle == 0)
 
 
 async def test_close_at_a_paused_end_reuses_the_connection() -> None:
@@ -67,6 +71,23 @@ async def test_close_at_a_paused_end_reuses_the_connection() -> None:
     assert (reply.ended, hand.transport.reading) == (True, False)
     reply.close()
     assert (hand.freed, hand.transport.reading) == (1, True)
+
+
+async def test_idle_time_starts_anew_when_reading_does() -> None:
+    """The time a socket was paused is not counted against the upstream once it is read again."""
+    hand = Hand(Limits(buffer_bytes=1000))
+    reply = hand.begin(Timeouts(idle_s=1.0))
+    began = monotonic()
+    hand.feed(head(200, "content-length: 99999"))
+    hand.feed(b"x" * 2000)
+    assert not hand.transport.reading
+    await asyncio.sleep(0.05)
+    hand.connection.check(began + 1.01)
+    assert len(await reply.next()) == 1000
+    hand.connection.check(began + 1.04)
+    assert reply.fault is None
+    hand.connection.check(began + 2.0)
+    assert isinstance(reply.fault, UpstreamStalled)
 
 
 async def test_never_more_than_the_buffer_is_asked_for() -> None:
@@ -104,16 +125,16 @@ async def test_small_request_leaves_in_one_write() -> None:
     assert hand.transport.written == [b"HEAD\r\n\r\nbody"]
 
 
-async def test_large_request_arrives_whole(client: Client, identity: Identity) -> None:
+@pytest.mark.parametrize("secure", [False, True])
+async def test_large_request_arrives_whole(client: Client, identity: Identity, secure: bool) -> None:
     """A request of many megabytes arrives as it was, in plain and in TLS, and its connection is reused."""
     body = bytes(range(256)) * (20 * MIB // 256)
-    for tls in (None, identity):
-        async with ChaosUpstream([Send(whole(b"ok"))], tls=tls and tls.good) as up:
-            pool = client.pool(up.url, tls=tls and tls.trust())
-            assert await fetch(pool, Outgoing("POST", "/", (), body)) == (200, b"ok")
-            assert await fetch(pool) == (200, b"ok")
-            assert up.requests[0].body == body
-            assert pool.connects == 1
+    async with ChaosUpstream([Send(whole(b"ok"))], tls=identity.good if secure else None) as up:
+        pool = client.pool(up.url, tls=identity.trust())
+        assert await fetch(pool, Outgoing("POST", "/", (), body)) == (200, b"ok")
+        assert await fetch(pool) == (200, b"ok")
+        assert up.requests[0].body == body
+        assert pool.connects == 1
 
 
 async def test_f40_slow_upstream_is_not_written_ahead_of(client: Client) -> None:
@@ -142,10 +163,46 @@ async def test_early_answer_ends_the_upload(client: Client) -> None:
         assert up.visits[0].bytes_in < len(body)
 
 
+async def test_early_answer_stops_the_writing() -> None:
+    """Once the answer is there, no more of a large request is written, whether the upstream takes it or not."""
+    for choked in (True, False):
+        hand = Hand()
+        reply = hand.connection.begin(b"POST / HTTP/1.1\r\n\r\n", b"x" * MIB, QUICK, float("inf"), bodiless=False)
+        if choked:
+            hand.connection.pause_writing()
+        sending = asyncio.create_task(hand.connection.upload(reply, b"x" * MIB))
+        hand.feed(whole(b"no", status=413))
+        await sending
+        assert sum(map(len, hand.transport.written)) < MIB / 2
+        assert await reply.read(10) == b"no"
+        assert hand.transport.aborted
+
+
+async def test_first_byte_time_starts_when_the_request_has_left() -> None:
+    """While the last bytes of a large request wait in the transport, the upstream is not late with its answer."""
+    hand = Hand()
+    hand.transport.after_write = hand.connection.pause_writing
+    body = b"x" * 2 * SLICE_BYTES
+    reply = hand.connection.begin(b"POST", body, Timeouts(first_byte_s=0.01), float("inf"), bodiless=False)
+    sending = asyncio.create_task(hand.connection.upload(reply, body))
+    for written in (1, 2, 3):  # the head, and two slices
+        await settle()
+        assert len(hand.transport.written) == written
+        await asyncio.sleep(0.02)
+        hand.connection.check(monotonic())
+        assert reply.fault is None
+        assert not sending.done()
+        hand.connection.resume_writing()
+    await sending
+    await asyncio.sleep(0.02)
+    hand.connection.check(monotonic())
+    assert isinstance(reply.fault, UpstreamTimeout)
+
+
 async def test_slow_reader_of_a_stream_gets_it_in_large_pieces(client: Client) -> None:
     """A reader that falls behind is given everything that waits in one piece."""
     async with ChaosUpstream([Send(chunked(*[b"0123456789"] * 1000)), Send(CHUNKED_END)]) as up:
         reply = await client.pool(up.url).send(GET, QUICK)
-        await asyncio.sleep(0.05)
+        await eventually(lambda: reply.ended)
         assert len(await reply.next()) == 10_000
         assert await drain(reply) == (b"", None)

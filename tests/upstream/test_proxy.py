@@ -90,7 +90,8 @@ async def test_tunnel_refused(
 
 
 @pytest.mark.parametrize(
-    ("play", "fault"), [([Close()], UpstreamUnreachable), ([Hang()], UpstreamTimeout), ([Send(b"HTT")], UpstreamTimeout)]
+    ("play", "fault"),
+    [([Close()], UpstreamUnreachable), ([Hang()], UpstreamTimeout), ([Send(b"HTT")], UpstreamTimeout)],
 )
 async def test_proxy_that_does_not_answer(
     client: Client, identity: Identity, play: list[Step], fault: type[UpstreamFault]

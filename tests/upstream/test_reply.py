@@ -1,12 +1,33 @@
 """A reply as its reader sees it, over real sockets."""
 
 import asyncio
+import gzip
 
 import pytest
 
-from tests.fakes.chaos import CHUNKED_END, Await, ChaosUpstream, Close, Pause, Reset, Send, chunk, chunked, head, whole
-from tests.upstream.kit import GET, QUICK, Client, drain, fetch, settle
-from tollhouse.errors import UpstreamInterrupted, UpstreamTooLarge
+from tests.fakes.chaos import (
+    CHUNKED_END,
+    Await,
+    ChaosUpstream,
+    Close,
+    Pause,
+    Reset,
+    Send,
+    Step,
+    chunk,
+    chunked,
+    head,
+    whole,
+)
+from tests.upstream.kit import GET, QUICK, Client, Identity, drain, fetch, settle
+from tollhouse.errors import (
+    Fault,
+    UpstreamInterrupted,
+    UpstreamProtocol,
+    UpstreamRedirect,
+    UpstreamTooLarge,
+    UpstreamUnreachable,
+)
 
 CHUNKED = head(200, "content-type: text/event-stream", "transfer-encoding: chunked")
 
@@ -71,21 +92,69 @@ async def test_f16_announced_body_over_the_limit_is_not_waited_for(client: Clien
 
 async def test_f16_endless_body_is_cut_at_the_limit(client: Client) -> None:
     """F16: of a body without a known length no more than the limit is taken in."""
-    async with ChaosUpstream([Send(CHUNKED), *[Send(chunk(b"x" * 65536))] * 400]) as up:
+    flood: list[Step] = [Send(chunk(b"x" * 65536))] * 400
+    async with ChaosUpstream([Send(CHUNKED), *flood]) as up:
         reply = await client.pool(up.url).send(GET, QUICK)
         with pytest.raises(UpstreamTooLarge):
             await reply.read(1 << 20)
         await up.gone()
 
 
+@pytest.mark.parametrize("secure", [False, True])
 @pytest.mark.parametrize("ending", [Close(), Reset()])
-async def test_f20_f21_broken_stream_gives_what_came_and_then_the_fault(client: Client, ending: Close | Reset) -> None:
+async def test_f20_f21_broken_stream_gives_what_came_and_then_the_fault(
+    client: Client, identity: Identity, ending: Close | Reset, secure: bool
+) -> None:
     """F20, F21: a stream that is reset or closed after k chunks gives these and then `UpstreamInterrupted`."""
-    play = [Send(CHUNKED + chunk(b"one") + chunk(b"two")), Pause(0.05), ending]
-    async with ChaosUpstream(play) as up:
-        pool = client.pool(up.url)
+    play: list[Step] = [Send(CHUNKED + chunk(b"one") + chunk(b"two")), Pause(0.05), ending]
+    async with ChaosUpstream(play, tls=identity.good if secure else None) as up:
+        pool = client.pool(up.url, tls=identity.trust())
         assert await drain(await pool.send(GET, QUICK)) == (b"onetwo", UpstreamInterrupted)
         assert pool.open == 0
+
+
+@pytest.mark.parametrize("secure", [False, True])
+async def test_broken_framing_ends_a_stream_and_its_socket(client: Client, identity: Identity, secure: bool) -> None:
+    """A stream whose framing breaks gives what came and then `UpstreamProtocol`, and its socket is closed."""
+    async with ChaosUpstream([Send(CHUNKED + chunk(b"one") + b"zz\r\n")], tls=identity.good if secure else None) as up:
+        pool = client.pool(up.url, tls=identity.trust())
+        assert await drain(await pool.send(GET, QUICK)) == (b"one", UpstreamProtocol)
+        assert pool.open == 0
+        await up.gone()
+
+
+@pytest.mark.parametrize("secure", [False, True])
+async def test_f07_reset_in_the_head(client: Client, identity: Identity, secure: bool) -> None:
+    """F07: RST after some bytes of the head is `UpstreamInterrupted`; before any byte, `UpstreamUnreachable`."""
+    cases: list[tuple[bytes, type[Fault]]] = [(b"HTTP/1.1 2", UpstreamInterrupted), (b"", UpstreamUnreachable)]
+    for data, fault in cases:
+        async with ChaosUpstream([Send(data), Pause(0.03), Reset()], tls=identity.good if secure else None) as up:
+            with pytest.raises(fault):
+                await client.pool(up.url, tls=identity.trust()).send(GET, QUICK)
+
+
+async def test_f10_redirect_is_not_followed(client: Client) -> None:
+    """F10: a redirect is `UpstreamRedirect`, and the place it names sees no connection."""
+    async with ChaosUpstream([Send(whole(b"stolen"))]) as other:
+        target = f"location: {other.url}/"
+        async with ChaosUpstream([Send(head(307, target, "content-length: 0"))]) as up:
+            pool = client.pool(up.url)
+            with pytest.raises(UpstreamRedirect):
+                await pool.send(GET, QUICK)
+            assert pool.open == 0
+            await up.gone()
+        assert other.visits == []
+
+
+async def test_f15_compressed_reply_is_refused_unread(client: Client) -> None:
+    """F15: identity is asked for; a compressed reply is refused with its head, and nothing of it is unpacked."""
+    bomb = gzip.compress(b"\0" * 1_000_000)
+    packed = head(200, "content-encoding: gzip", f"content-length: {len(bomb)}")
+    async with ChaosUpstream([Send(packed + bomb)]) as up:
+        with pytest.raises(UpstreamProtocol, match="compressed"):
+            await client.pool(up.url).send(GET, QUICK)
+        assert up.requests[0].headers["accept-encoding"] == "identity"
+        await up.gone()
 
 
 async def test_f14_longer_length_is_an_interrupted_reply(client: Client) -> None:
@@ -98,7 +167,8 @@ async def test_f14_longer_length_is_an_interrupted_reply(client: Client) -> None
 
 async def test_f14_shorter_length_drops_the_rest_and_the_connection(client: Client) -> None:
     """F14: bytes after the content-length are dropped, and cannot become the next reply."""
-    async with ChaosUpstream([Send(head(200, "content-length: 2") + b"hi" + whole(b"evil"))], [Send(whole(b"ok"))]) as up:
+    longer = head(200, "content-length: 2") + b"hi" + whole(b"evil")
+    async with ChaosUpstream([Send(longer)], [Send(whole(b"ok"))]) as up:
         pool = client.pool(up.url)
         assert await fetch(pool) == (200, b"hi")
         assert await fetch(pool) == (200, b"ok")
@@ -131,7 +201,8 @@ async def test_close_wakes_a_waiting_reader(client: Client) -> None:
 
 async def test_closed_reply_cannot_touch_the_next_one(client: Client) -> None:
     """A second `close` of a finished reply does nothing to the exchange that now has its connection."""
-    async with ChaosUpstream([Send(whole(b"one"))], [Send(CHUNKED + chunk(b"two")), Pause(0.05), Send(CHUNKED_END)]) as up:
+    slow: list[Step] = [Send(CHUNKED + chunk(b"two")), Pause(0.05), Send(CHUNKED_END)]
+    async with ChaosUpstream([Send(whole(b"one"))], slow) as up:
         pool = client.pool(up.url)
         first = await pool.send(GET, QUICK)
         assert await first.read(10) == b"one"

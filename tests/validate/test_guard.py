@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tollhouse.errors import InvalidRequest
 from tollhouse.validate.guard import Limits, parse
+from tollhouse.validate.spelling import shorten
 
 START = "We could not parse the JSON body of your request: "
 
@@ -80,9 +81,7 @@ def test_numbers_that_do_not_fit_are_refused(number: str) -> None:
     """A number outside 64 bits or outside a double is named in the error, wherever it stands."""
     for body in (f'{{"a":{number}}}', f'{{"b":["1e999",{{"c":{number}}}]}}'):
         error = refuse(body.encode())
-        assert (
-            error.message == f"{START}the number {number if len(number) < 40 else number[:36] + '...'} is out of range."
-        )
+        assert error.message == f"{START}the number {shorten(number)} is out of range."
         assert error.code == "invalid_json"
 
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from tollhouse.validate.problems import Problem, join_path, join_words
+from tollhouse.validate.problems import Problem
 from tollhouse.validate.rules import Integer, Nullable
 from tollhouse.validate.shapes import Array
+from tollhouse.validate.spelling import join_path, join_words
 
 
 def test_items_of_an_array_may_be_nullable() -> None:
@@ -19,7 +20,7 @@ def test_items_of_an_array_may_be_nullable() -> None:
 def test_paths_are_spelled_as_openai_spells_them() -> None:
     """Keys are joined by dots, indexes stand in brackets, and nobody's key makes a path long."""
     assert join_path(["messages", 0, "content", 1, "image_url", "url"]) == "messages[0].content[1].image_url.url"
-    assert join_path(["k" * 100, "k" * 100]) == "k" * 64 + "." + "k" * 64
+    assert join_path(["k" * 64, "k" * 65]) == "k" * 64 + "." + "k" * 61 + "..."
     assert join_path([]) == ""
 
 

@@ -41,7 +41,12 @@ class Assembler:
         aliased = replace(settings, aliases={**engines.aliases, **settings.aliases})
         embedded = (Embedded(engines.offer, engines.connector),) if engines.facts else ()
         return build(
-            aliased, self._catalogue, (*found.offers, *engines.offers), embedded=embedded, previous=previous
+            aliased,
+            self._catalogue,
+            (*found.offers, *engines.offers),
+            embedded=embedded,
+            relays=engines.relays,
+            previous=previous,
         )
 
     def close(self) -> None:

@@ -6,8 +6,8 @@ A host's own words reach a client only where the client's request was refused, o
 """
 
 import re
+from calendar import timegm
 from collections.abc import Container, Mapping
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -75,7 +75,7 @@ _HOST_FAULTS: tuple[_Row, ...] = (
     ((408, 504, 522, 524), frozenset({"timeout"}), UpstreamTimeout, "The upstream host timed out."),
     (range(300, 400), frozenset(), UpstreamRedirect, "The upstream host redirected, which is never followed."),
 )  # fmt: skip
-"""Statuses, or else words in lower case, that mean a fault of the host or of our account there."""
+"""Statuses, and words in lower case, that mean a fault of the host or of our account there. A word says more."""
 
 
 def fault_of_reply(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFault:
@@ -102,9 +102,10 @@ def _fault(status: int, headers: Mapping[str, str], error: dict[str, Any]) -> Up
         return UpstreamModelMissing(_text(error, "The upstream host has no such model."), status=404)
     if words & _POLICY or _is_flagged(error):
         return _rejected(status if 400 <= status < 500 else 400, error)
-    for statuses, names, kind, message in _HOST_FAULTS:
-        if status in statuses or words & names:
-            return kind(message, headers=_wait_headers(headers))
+    rows = [row for row in _HOST_FAULTS if words & row[1]] or [row for row in _HOST_FAULTS if status in row[0]]
+    if rows:
+        _, _, kind, message = rows[0]
+        return kind(message, headers=_wait_headers(headers))
     if status in _REFUSALS and (error or status != 404):
         return _rejected(status, error)
     return UpstreamBadResponse(f"The upstream host answered with status {status}.")
@@ -188,20 +189,17 @@ def retry_after_s(headers: Mapping[str, str]) -> int | None:
         until, since = _http_date(raw), _http_date(headers.get("date", "").strip())
         if until is None or since is None:
             return None
-        wait_s = (until - since).total_seconds()
+        wait_s = float(until - since)
     return int(-(-min(max(wait_s, 0.0), MAX_RETRY_AFTER_S) // 1))
 
 
-def _http_date(text: str) -> datetime | None:
-    """The IMF-fixdate form, which is the only one that hosts may generate (RFC 9110, 5.6.7)."""
+def _http_date(text: str) -> int | None:
+    """Seconds since 1970 of the IMF-fixdate form, the only one that hosts may generate (RFC 9110, 5.6.7)."""
     match = _HTTP_DATE.fullmatch(text)
     if match is None or match[2] not in _MONTHS:
         return None
     day, year, hour, minute, second = (int(match[group]) for group in (1, 3, 4, 5, 6))
-    try:
-        return datetime(year, _MONTHS.index(match[2]) + 1, day, hour, minute, min(second, 59))  # noqa: DTZ001 (both GMT)
-    except ValueError:
-        return None
+    return timegm((year, _MONTHS.index(match[2]) + 1, day, hour, minute, second)) if year else None
 
 
 def _wait_headers(headers: Mapping[str, str]) -> dict[str, str]:

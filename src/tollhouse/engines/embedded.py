@@ -5,19 +5,22 @@ GGUF models, ``tollhouse/tiny`` among them, run in llama.cpp and are reached lik
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 
 from tollhouse.catalog.names import Offer
 from tollhouse.config import Settings
+from tollhouse.engines.guide.model import Guide
 from tollhouse.engines.local import TINY_NAME, TINY_PATH, LocalEngine, LocalOptions
 from tollhouse.engines.local_loader import LocalEngineError
 from tollhouse.engines.sim.model import Sim
-from tollhouse.errors import UpstreamBadResponse
+from tollhouse.errors import UpstreamBadResponse, UpstreamUnavailable
 from tollhouse.types.calls import Host, ModelFacts, Prices
 from tollhouse.types.wire import Connector, Incoming, Outgoing, Timeouts
+from tollhouse.upstream.origin import Origin
+from tollhouse.upstream.pool import Pool
 
 HOST = "tollhouse"
 _FREE = Prices(0, 0, 0, 0, 0, 0, 0)
@@ -37,6 +40,11 @@ class Engines:
     def offers(self) -> tuple[Offer, ...]:
         """The hosts of the GGUF models: not listed by themselves, for an alias names each model."""
         return tuple(Offer(engine.host, {engine.name: engine.facts}, unlisted=True) for engine in self.local)
+
+    @property
+    def relays(self) -> Mapping[str, Mapping[str, Connector]]:
+        """What each host of this process serves beside chat: GGUF models give embeddings."""
+        return {HOST: {}} | {engine.host.name: {"embeddings": Embeddings(engine)} for engine in self.local}
 
     @property
     def aliases(self) -> Mapping[str, tuple[str, ...]]:
@@ -63,6 +71,31 @@ class Engines:
         """Stops the GGUF models."""
         for engine in self.local:
             engine.close()
+
+
+class Embeddings:
+    """The embeddings of a GGUF model. Its server for them starts with the first request."""
+
+    def __init__(self, engine: LocalEngine) -> None:
+        self._engine = engine
+        self._pool: Pool | None = None
+
+    async def send(self, outgoing: Outgoing, timeouts: Timeouts) -> Incoming:
+        """See `Connector`. Raises `UpstreamUnavailable` when the model cannot give embeddings."""
+        try:
+            host = await self._engine.embeddings_host()
+        except LocalEngineError as error:
+            raise UpstreamUnavailable(f"The model {self._engine.name} gives no embeddings here.") from error
+        if self._pool is None:
+            self._pool = Pool(Origin.parse(host.base_url))
+        key = host.credential.reveal() if host.credential is not None else ""
+        headers = {**dict(outgoing.headers), "authorization": f"Bearer {key}"}
+        return await self._pool.send(replace(outgoing, headers=tuple(headers.items())), timeouts)
+
+    async def aclose(self) -> None:
+        """See `Connector`."""
+        if self._pool is not None:
+            await self._pool.aclose()
 
 
 class Switch:
@@ -97,6 +130,8 @@ async def start_engines(settings: Settings) -> Engines:
     engines = Engines()
     if settings.embedded.sim:
         engines.add("sim", Sim(), "simulated answers for tests of your own application")
+    if settings.embedded.guide:
+        engines.add("guide", Guide(), "answers questions about Tollhouse from its documentation")
     keys = settings.local
     options = LocalOptions(context_tokens=keys.context_tokens or None, threads=keys.threads or None)
     for name in keys.gguf:

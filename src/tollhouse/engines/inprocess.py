@@ -117,7 +117,7 @@ class Reply:
             raise UpstreamInterrupted("The reply was closed.")
         deadline, late = self._deadline()
         try:
-            piece = await self._next_piece(deadline)
+            piece = await self._piece_within(deadline)
         except TimeoutError:
             closed = self._closed
             self.close()
@@ -138,15 +138,19 @@ class Reply:
         elif isinstance(self._body, AsyncGenerator) and not self._ended:
             self._closing = asyncio.get_running_loop().create_task(finish(self._body))
 
-    async def _next_piece(self, deadline: float) -> bytes:
-        """The next piece that is not empty, for an empty one would read as the end. Raises `TimeoutError`."""
+    async def _piece_within(self, deadline: float) -> bytes:
+        """Raises `TimeoutError` at the deadline, which `close` may bring forward."""
         try:
             async with asyncio.timeout_at(deadline) as self._reading:
-                async for piece in self._body:
-                    if piece:
-                        return piece
+                return await self._piece()
         finally:
             self._reading = None
+
+    async def _piece(self) -> bytes:
+        """The next piece that is not empty, for an empty one would read as the end."""
+        async for piece in self._body:
+            if piece:
+                return piece
         return b""
 
     def _deadline(self) -> tuple[float, UpstreamFault]:

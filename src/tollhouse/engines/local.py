@@ -18,7 +18,7 @@ Requests beyond ``slots`` wait in the engine's queue. Every slot has a context o
 import asyncio
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -37,9 +37,11 @@ DEFAULT_CONTEXT_TOKENS = 8192
 _PROMPT_CACHE_MIB = 256
 _HTTP_THREADS = 64
 """Each open connection holds one while it is answered, those in the queue too; the engine adds more at need."""
+_SMALL_BYTES = 64 * 1024 * 1024
+"""Up to this size one thread is fastest: several would wait for each other longer than they compute."""
 _SILENT, _ERRORS_ONLY = -1, 1
 """The engine writes its log to stderr, where ours is JSON: it is heard only when a model fails to load."""
-_POOLING_NONE, _POOLING_MEAN = 0, 1
+_POOLING_MEAN = 1
 _FREE = Prices(0, 0, 0, 0, 0, 0, 0)
 _PATIENCE = Timeouts(connect_s=5.0, first_byte_s=600.0, idle_s=120.0, total_s=3600.0)
 """A long prompt takes minutes on a small machine, and a queued request waits for its slot without a byte."""
@@ -66,9 +68,8 @@ class LocalEngine:
     """Where the gateway sends chat completions."""
     facts: ModelFacts
     gguf: GgufFacts
-    options: LocalOptions
-    _module: ModuleType
-    _servers: list[Any] = field(default_factory=list)
+    _build: "_Build"
+    _servers: list[Any]
     _embeddings: "asyncio.Task[Host] | None" = None
 
     @property
@@ -96,10 +97,6 @@ class LocalEngine:
         gguf = read_facts(path)
         module = loader()
         context = options.context_tokens or min(gguf.context_tokens or DEFAULT_CONTEXT_TOKENS, DEFAULT_CONTEXT_TOKENS)
-        key = secrets.token_urlsafe(32)
-        params = _params(module, path, name, key, options)
-        params.n_ctx = context * options.slots
-        server = _serve(module, params, path)
         facts = ModelFacts(
             id=name,
             name=gguf.name or name,
@@ -109,26 +106,22 @@ class LocalEngine:
             structured_output=gguf.can_chat,
             prices=_FREE,
         )
-        return cls(name, path, _host(name, server, key), facts, gguf, options, module, [server])
+        build = _Build(module, path, name, options, context)
+        server, host = build.chat() if gguf.can_chat else build.embeddings(gguf)
+        return cls(name, path, host, facts, gguf, build, [server])
 
     async def embeddings_host(self) -> Host:
         """Where the gateway sends embeddings; the first call starts that server. Raises `LocalEngineError`."""
+        if not self.gguf.can_chat:
+            return self.host
         if self._embeddings is None or (self._embeddings.done() and self._embeddings.exception() is not None):
             self._embeddings = asyncio.create_task(asyncio.to_thread(self._start_embeddings))
         return await asyncio.shield(self._embeddings)
 
     def _start_embeddings(self) -> Host:
-        key = secrets.token_urlsafe(32)
-        params = _params(self._module, self.path, self.name, key, self.options)
-        context = self.facts.context_tokens or DEFAULT_CONTEXT_TOKENS
-        params.n_parallel = 1
-        params.n_ctx = params.n_batch = params.n_ubatch = context  # an input is pooled whole, in one batch
-        params.embedding = True
-        if self.gguf.pooling in (None, _POOLING_NONE):
-            params.pooling_type = self._module.llama_pooling_type(_POOLING_MEAN)
-        server = _serve(self._module, params, self.path)
+        server, host = self._build.embeddings(self.gguf)
         self._servers.append(server)
-        return _host(f"{self.name}-embeddings", server, key)
+        return host
 
     def close(self) -> None:
         """Stops the servers and frees the model. Running generations end; blocks for a moment."""
@@ -141,46 +134,89 @@ class LocalEngine:
         await asyncio.to_thread(self.close)
 
 
-def _params(module: ModuleType, path: Path, name: str, key: str, options: LocalOptions) -> Any:
-    """What both kinds of server have in common."""
-    params = module.CommonParams()
-    params.model.path = str(path)
-    params.model_alias = {name}
-    params.api_keys = [key]
-    params.hostnames = ["127.0.0.1"]
-    params.port = 0
-    params.n_parallel = options.slots
-    params.n_threads_http = _HTTP_THREADS
-    params.cache_ram_mib = _PROMPT_CACHE_MIB
-    params.verbosity = _SILENT
-    params.warmup = False
-    params.ui = False
-    params.endpoint_slots = False
-    if options.threads is not None:
-        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = options.threads
-    return params
+@dataclass(frozen=True, slots=True)
+class _Build:
+    """Makes the servers of one file."""
+
+    module: ModuleType
+    path: Path
+    name: str
+    options: LocalOptions
+    context: int
+
+    def chat(self) -> tuple[Any, Host]:
+        """A server that writes."""
+        params = self._params()
+        params.n_ctx = self.context * self.options.slots
+        server = self._serve(params)
+        _prove(server.handle_completions, {"prompt": "a", "max_tokens": 1}, self.path)
+        return server, self._host(server, params, self.name)
+
+    def embeddings(self, gguf: GgufFacts) -> tuple[Any, Host]:
+        """A server that makes vectors. An input is pooled whole, so it must fit into one batch."""
+        params = self._params()
+        params.n_parallel = 1
+        params.n_ctx = params.n_batch = params.n_ubatch = self.context
+        params.embedding = True
+        if not gguf.pooling:
+            params.pooling_type = self.module.llama_pooling_type(_POOLING_MEAN)
+        server = self._serve(params)
+        _prove(server.handle_embeddings, {"input": "a"}, self.path)
+        return server, self._host(server, params, f"{self.name}-embeddings")
+
+    def _params(self) -> Any:
+        """What both kinds have in common."""
+        params = self.module.CommonParams()
+        params.model.path = str(self.path)
+        params.model_alias = {self.name}
+        params.api_keys = [secrets.token_urlsafe(32)]
+        params.hostnames = ["127.0.0.1"]
+        params.port = 0
+        params.n_parallel = self.options.slots
+        params.n_threads_http = _HTTP_THREADS
+        params.cache_ram_mib = _PROMPT_CACHE_MIB
+        params.verbosity = _SILENT
+        params.warmup = False
+        params.ui = False
+        params.endpoint_slots = False
+        threads = self.options.threads or (1 if self.path.stat().st_size < _SMALL_BYTES else None)
+        if threads:
+            params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+        return params
+
+    def _serve(self, params: Any) -> Any:
+        try:
+            return self.module.Server(params)
+        except (RuntimeError, ValueError):
+            params.verbosity = _ERRORS_ONLY
+        try:
+            return self.module.Server(params)
+        except (RuntimeError, ValueError) as error:
+            raise _cannot_run(self.path) from error
+
+    def _host(self, server: Any, params: Any, name: str) -> Host:
+        return Host(
+            name=name,
+            base_url=f"{server.listening_address}/v1",
+            credential=Secret(params.api_keys[0]),
+            provider="llamacpp",
+            timeouts=_PATIENCE,
+            label="this process",
+        )
 
 
-def _serve(module: ModuleType, params: Any, path: Path) -> Any:
+def _prove(handle: Callable[[dict[str, Any]], Any], request: dict[str, Any], path: Path) -> None:
+    """Waits for one answer: a server that is stopped before its worker has begun never ends (xllamacpp 2026.10)."""
     try:
-        return module.Server(params)
-    except (RuntimeError, ValueError):
-        params.verbosity = _ERRORS_ONLY
-    try:
-        return module.Server(params)
+        answer = handle(request)
     except (RuntimeError, ValueError) as error:
-        raise LocalEngineError(
-            f"The engine cannot run {path}: it is damaged, too large for the memory, or of a kind that the engine does "
-            "not know. The engine's own lines on stderr say which."
-        ) from error
+        raise _cannot_run(path) from error
+    if "error" in answer:
+        raise _cannot_run(path)
 
 
-def _host(name: str, server: Any, key: str) -> Host:
-    return Host(
-        name=name,
-        base_url=f"{server.listening_address}/v1",
-        credential=Secret(key),
-        provider="llamacpp",
-        timeouts=_PATIENCE,
-        label="this process",
+def _cannot_run(path: Path) -> LocalEngineError:
+    return LocalEngineError(
+        f"The engine cannot run {path}: it is damaged, too large for the memory, or of a kind that the engine does not "
+        "know. The engine's own lines on stderr say which."
     )

@@ -22,7 +22,7 @@ from tollhouse.providers.protocol import ChatDecoder
 from tollhouse.snapshot import Snapshot
 from tollhouse.telemetry.metrics import Metrics
 from tollhouse.types.calls import ChatCall, Plan, Target
-from tollhouse.types.wire import Incoming, Outgoing
+from tollhouse.types.wire import Connector, Incoming, Outgoing
 
 _ERROR_BODY_BYTES = 64 * 1024
 T = TypeVar("T")
@@ -99,10 +99,12 @@ class Attempts:
             return UpstreamRateLimited(f"Every target is rate limited ({tried}).", headers=headers)
         return UpstreamUnavailable(f"Every target failed ({tried}).", headers=headers)
 
-    async def exchange(self, target: Target, outgoing: Outgoing) -> Incoming:
+    async def exchange(self, target: Target, outgoing: Outgoing, connector: Connector | None = None) -> Incoming:
         """One request to a target: its reply when the status is 200, else the fault it stands for."""
         started_at = self._now()
-        incoming = await self._snapshot.connectors[target.host.name].send(outgoing, target.host.timeouts)
+        if connector is None:
+            connector = self._snapshot.connectors[target.host.name]
+        incoming = await connector.send(outgoing, target.host.timeouts)
         self.first_byte_s = self._now() - started_at
         self._metrics.observe("tollhouse_first_token_seconds", target.host.name, self.first_byte_s)
         if incoming.status == 200:

@@ -42,6 +42,16 @@ def meter_stream(raw: Mapping[str, Any] | None, call: ChatCall, stream: ChatStre
     return _complete(read, call, stream.tally.tokens())
 
 
+def meter_usage(raw: object) -> Usage | None:
+    """The usage that an answer of another endpoint states; None where it states none."""
+    if not isinstance(raw, Mapping):
+        return None
+    read = _Reading(raw)
+    if read.prompt is None and read.completion is None:
+        return None
+    return read.usage(read.prompt or 0, read.completion or 0, estimated=False)
+
+
 def estimate_prompt(body: Mapping[str, Any]) -> int:
     """About how many tokens the prompt of a request is: messages, tools and a schema to answer in."""
     messages = [message for message in body.get("messages") or () if isinstance(message, Mapping)]

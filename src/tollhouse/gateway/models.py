@@ -1,22 +1,30 @@
 """GET /v1/models and /v1/models/{id}: what can be called, in OpenAI's shape, with what it costs and can do beside it."""
 
+import asyncio
+from dataclasses import replace
 from typing import Any
+from urllib.parse import quote, unquote
 
-from tollhouse.errors import ModelNotFound
+from tollhouse.errors import Forbidden, ModelNotFound
+from tollhouse.gateway import router
+from tollhouse.gateway.attempts import Attempts
 from tollhouse.gateway.auth import Keyring
 from tollhouse.snapshot import Live, Snapshot
+from tollhouse.telemetry.metrics import Metrics
 from tollhouse.types.calls import ModelFacts, Prices, Target
 from tollhouse.web.exchange import Exchange
 from tollhouse.web.heads import json_body
 
 _PRICE_NAMES = ("input", "output", "cache_read", "cache_write", "reasoning", "input_audio", "output_audio")
 _PICO_PER_USD = 10**12
+_MAX_BYTES = 64 * 1024
 
 
 class ModelPages:
     """Both pages. The list of a snapshot is encoded once."""
 
-    def __init__(self, live: Live, keyring: Keyring, created: int) -> None:
+    def __init__(self, live: Live, keyring: Keyring, metrics: Metrics, created: int) -> None:
+        self._metrics = metrics
         self._live = live
         self._keyring = keyring
         self._created = created
@@ -34,11 +42,34 @@ class ModelPages:
     async def retrieve(self, exchange: Exchange) -> None:
         """One model, by any name that can be called."""
         self._keyring.identify(exchange.headers)
-        name = exchange.rest.decode("utf-8", "replace").replace("%2F", "/").replace("%2f", "/").replace("%23", "#")
+        name = _name(exchange)
         targets = self._live.snapshot.names.resolve(name)
         if not targets:
-            raise ModelNotFound(f"The model '{name[:256]}' does not exist here.", param="model")
+            raise ModelNotFound(f"The model '{name}' does not exist here.", param="model")
         exchange.reply(200, json_body(self.describe(name, targets)))
+
+    async def delete(self, exchange: Exchange) -> None:
+        """Deletes a fine-tuned model at its host, where the operator allows it: any key may ask, so it is off by
+        default."""
+        self._keyring.identify(exchange.headers)
+        snapshot = self._live.snapshot
+        if not snapshot.settings.models_api.allow_model_delete:
+            raise Forbidden("Deleting models is off. The operator turns it on with [models_api] allow_model_delete.")
+        name = _name(exchange)
+        plan = router.plan(snapshot.names, name, 1)
+        target = plan.targets[0]
+        connector = snapshot.endpoint(target, "models")
+        if connector is None:
+            raise ModelNotFound(f"The model '{name}' is not one that can be deleted.", param="model")
+        provider = snapshot.providers[target.host.provider]
+        attempts = Attempts(snapshot, plan, self._metrics, asyncio.get_running_loop().time)
+        relayed = provider.encode_relay(f"models/{quote(target.model, safe='')}", "application/json", b"", target)
+        incoming = await attempts.exchange(target, replace(relayed, method="DELETE"), connector)
+        try:
+            reply = await incoming.read(_MAX_BYTES)
+        finally:
+            incoming.close()
+        exchange.reply(200, reply)
 
     def describe(self, name: str, targets: tuple[Target, ...]) -> dict[str, Any]:
         """OpenAI's model object, and what is known of the first target."""
@@ -62,6 +93,11 @@ class ModelPages:
             },
             "pricing": price_list(facts.prices),
         }
+
+
+def _name(exchange: Exchange) -> str:
+    """The model's name in a path, percent-decoded once."""
+    return unquote(exchange.rest.decode("latin-1"))[:256]
 
 
 def price_list(prices: Prices) -> dict[str, str] | None:

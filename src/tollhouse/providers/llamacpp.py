@@ -11,7 +11,8 @@ them seen on build 2026.10 of the engine:
 - *Several choices.* A whole answer with ``n`` over 1 reports the tokens of one choice only, but a stream reports them
   for every choice. So the upstream is always asked for a stream then, the counts are added up, and a client that wanted
   a whole answer gets the chunks put together.
-- *Extras.* ``timings`` and its kin, and the token ``id`` in logprobs, are not OpenAI's and are taken out.
+- *Extras.* ``timings`` and its kin, the token ``id`` in logprobs, and alternatives of a token that nobody asked for are
+  not OpenAI's and are taken out.
 - *Errors.* A prompt over the context is ``exceed_context_size_error``, media that a model cannot see is a 500, and an
   answer that breaks its model's own format is a 500 too: each is given its real meaning.
 """
@@ -19,11 +20,11 @@ them seen on build 2026.10 of the engine:
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from json import dumps
 from typing import Any
 
 import msgspec
 
+from tollhouse.dialects.forced import TOOL_FIELDS, CallText, forced_tools, joined_calls, name_of, with_schema
 from tollhouse.dialects.replies import tidy_reply
 from tollhouse.dialects.sse import EventParser
 from tollhouse.errors import UpstreamBadResponse, UpstreamFault, UpstreamRejected
@@ -31,15 +32,10 @@ from tollhouse.providers.openai import PROVIDER as OPENAI
 from tollhouse.providers.openai import ChatReader
 from tollhouse.providers.protocol import Encoded
 from tollhouse.types.calls import ChatCall, Target
-
-FORCED_RULE = "Call one function. Answer only with a JSON object that has its name and its arguments. The functions:"
-"""`tollhouse/tiny` is trained on this sentence (``scripts/tiny/shapes.py``)."""
+from tollhouse.types.wire import Outgoing
 
 _EXTRAS = ("timings", "__verbose", "prompt_progress", "generation_settings")
 _LEGACY = ("functions", "function_call")
-_TOOL_FIELDS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
-_NO_PARAMETERS = {"type": "object", "properties": {}, "additionalProperties": False}
-_HEAD = re.compile(r'\s*\{\s*"name"\s*:\s*"([^"\\]*)"\s*,\s*"(arguments|input)"\s*:\s*')
 _FIELD = re.compile(r"Field '([\w.]{1,64})'")
 _NO_MEDIA = re.compile(r"(image|audio|video|file) input is not supported", re.IGNORECASE)
 _decode = msgspec.json.Decoder().decode
@@ -59,18 +55,21 @@ class LlamaCpp:
         dropped = tuple([name for name in _LEGACY if name in body])
         for name in dropped:
             del body[name]
-        if tools := _forced_tools(body):
-            body = _with_schema(body, tools)
+        if tools := forced_tools(body):
+            body = with_schema(body, tools)
         elif body.get("tool_choice") == "none":
-            body = {name: value for name, value in body.items() if name not in _TOOL_FIELDS}
-        stream = call.stream or _choices(call) > 1
+            body = {name: value for name, value in body.items() if name not in TOOL_FIELDS}
+        stream = call.stream or (body.get("n") or 1) > 1
         encoded = OPENAI.encode_chat(replace(call, body=body, stream=stream), target)
         return replace(encoded, dropped=encoded.dropped + dropped)
 
     def decode_chat(self, call: ChatCall, target: Target) -> "LlamaReader":
         """A decoder for one answer."""
-        custom = frozenset(_name_of(tool) for tool in call.body.get("tools") or () if tool.get("type") == "custom")
-        return LlamaReader(OPENAI.decode_chat(call, target), _choices(call), bool(_forced_tools(call.body)), custom)
+        return LlamaReader(OPENAI.decode_chat(call, target), call.body)
+
+    def encode_relay(self, kind: str, content_type: str, body: bytes, target: Target) -> Outgoing:
+        """As OpenAI's."""
+        return OPENAI.encode_relay(kind, content_type, body, target)
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFault:
         """The engine's own kinds of error; all else as OpenAI's."""
@@ -79,7 +78,12 @@ class LlamaCpp:
         if error.get("type") == "exceed_context_size_error" or "too large to process" in message:
             return UpstreamRejected(_too_long(error), status=400, param="messages", code="context_length_exceeded")
         if match := _NO_MEDIA.search(message):
-            return UpstreamRejected(f"This model does not take {match[1].lower()} input.", status=400, param="messages", code="unsupported_value")
+            return UpstreamRejected(
+                f"This model does not take {match[1].lower()} input.",
+                status=400,
+                param="messages",
+                code="unsupported_value",
+            )
         if "does not match the expected" in message:
             return UpstreamBadResponse("The model's answer broke the format of its own chat template.")
         fault = OPENAI.decode_error(status, headers, body)
@@ -90,80 +94,6 @@ class LlamaCpp:
 
 
 PROVIDER = LlamaCpp()
-
-
-def _choices(call: ChatCall) -> int:
-    return call.body.get("n") or 1
-
-
-def _name_of(tool: dict[str, Any]) -> str:
-    inner = tool.get(str(tool.get("type"))) or {}
-    return str(inner.get("name") or "")
-
-
-def _forced_tools(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """The tools of which the client demands one; empty when the model is free to choose."""
-    tools, choice = body.get("tools") or [], body.get("tool_choice")
-    if choice == "required":
-        return list(tools)
-    if not isinstance(choice, dict):
-        return []
-    if choice.get("type") == "allowed_tools":
-        allowed = choice.get("allowed_tools") or {}
-        names = {_name_of(tool) for tool in allowed.get("tools") or []} if allowed.get("mode") == "required" else set()
-    else:
-        names = {_name_of(choice)}
-    return [tool for tool in tools if _name_of(tool) in names]
-
-
-def _with_schema(body: dict[str, Any], tools: list[dict[str, Any]]) -> dict[str, Any]:
-    """The request in which a call is a JSON answer."""
-    several = len(tools) > 1
-    schemas = [_call_schema(tool, f"#/anyOf/{place}" if several else "#") for place, tool in enumerate(tools)]
-    schema = {"anyOf": schemas} if several else schemas[0]
-    told = dumps([tool.get("function") or tool.get("custom") for tool in tools], ensure_ascii=False)
-    return {
-        **{name: value for name, value in body.items() if name not in _TOOL_FIELDS},
-        "messages": _with_system(body.get("messages") or [], f"{FORCED_RULE}\n{told}"),
-        "response_format": {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}},
-    }
-
-
-def _call_schema(tool: dict[str, Any], at: str) -> dict[str, Any]:
-    """The schema of one call. References inside its parameters are made to point to where they now are."""
-    if tool.get("type") == "custom":
-        key, value = "input", {"type": "string"}
-    else:
-        parameters = (tool.get("function") or {}).get("parameters") or _NO_PARAMETERS
-        key, value = "arguments", _moved(parameters, f"{at}/properties/arguments")
-    return {
-        "type": "object",
-        "properties": {"name": {"const": _name_of(tool)}, key: value},
-        "required": ["name", key],
-        "additionalProperties": False,
-    }
-
-
-def _moved(schema: Any, to: str) -> Any:
-    if isinstance(schema, list):
-        return [_moved(item, to) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    moved = {key: _moved(value, to) for key, value in schema.items()}
-    pointer = schema.get("$ref")
-    if isinstance(pointer, str) and pointer.startswith("#"):
-        moved["$ref"] = to + pointer[1:]
-    return moved
-
-
-def _with_system(messages: list[Any], text: str) -> list[Any]:
-    """The messages with a text at the end of the first system message: many chat templates allow only one."""
-    first = messages[0] if messages else {}
-    if first.get("role") not in ("system", "developer"):
-        return [{"role": "system", "content": text}, *messages]
-    content = first.get("content")
-    joined = f"{content}\n\n{text}" if isinstance(content, str) else [*(content or []), {"type": "text", "text": text}]
-    return [{**first, "content": joined}, *messages[1:]]
 
 
 def _error_of(body: bytes) -> dict[str, Any]:
@@ -185,23 +115,23 @@ def _too_long(error: dict[str, Any]) -> str:
 
 
 class LlamaReader:
-    """One answer, read by `ChatReader` and put right."""
+    """One answer to the request with this body, read by `ChatReader` and put right."""
 
-    __slots__ = ("_calls", "_choices", "_counter", "_custom", "_forced", "_inner", "done", "usage")
+    __slots__ = ("_alternatives", "_calls", "_counter", "_custom", "_forced", "_inner", "done", "usage")
 
-    def __init__(self, inner: ChatReader, choices: int, forced: bool, custom: frozenset[str]) -> None:
+    def __init__(self, inner: ChatReader, body: dict[str, Any]) -> None:
         self.usage: dict[str, Any] | None = None
         self.done = False
         self._inner = inner
-        self._choices = choices
-        self._forced = forced
-        self._custom = custom
-        self._calls: dict[int, _CallText] = {}
-        self._counter = _UsageCounter() if choices > 1 else None
+        self._counter = _UsageCounter() if (body.get("n") or 1) > 1 else None
+        self._alternatives = body.get("top_logprobs") or 0
+        self._forced = bool(forced_tools(body))
+        self._custom = frozenset(name_of(tool) for tool in body.get("tools") or () if tool.get("type") == "custom")
+        self._calls: dict[int, CallText] = {}
 
     def reply(self, body: bytes) -> dict[str, Any]:
         """A whole answer; with several choices it arrives as a stream and is put together."""
-        if self._choices > 1 and not body.lstrip().startswith(b"{"):
+        if self._counter is not None and not body.lstrip().startswith(b"{"):
             reply = _put_together([*self.feed(body), *self.finish()])
         else:
             reply = self._inner.reply(body)
@@ -241,7 +171,7 @@ class LlamaReader:
                 if choice["delta"].get("content", "") is None:  # the first delta is {"role", "content": null}
                     del choice["delta"]["content"]
                 self._tidy_choice(choice, choice["delta"])
-        return [chunk for chunk in chunks if not self._forced or any(map(_says_something, chunk["choices"]))]
+        return [chunk for chunk in chunks if any(map(_says_something, chunk["choices"]))]
 
     def _tidy_choice(self, choice: dict[str, Any], said: dict[str, Any]) -> None:
         """One choice of a chunk, or of a whole answer; ``said`` is its delta or message. In place."""
@@ -251,86 +181,27 @@ class LlamaReader:
         elif logprobs := choice.get("logprobs"):
             for token in logprobs.get("content") or ():
                 token.pop("id", None)
-                for other in token.get("top_logprobs") or ():
+                token["top_logprobs"] = (token.get("top_logprobs") or [])[
+                    : self._alternatives
+                ]  # 20 if none were asked for
+                for other in token["top_logprobs"]:
                     other.pop("id", None)
 
     def _translate(self, choice: dict[str, Any], said: dict[str, Any]) -> None:
         """Text of a forced call becomes the call."""
-        text = self._calls.setdefault(choice["index"], _CallText(self._custom))
+        text = self._calls.setdefault(choice["index"], CallText(self._custom))
         fragments = text.feed(said.pop("content", None) or "")
         ended = choice.get("finish_reason")
         if ended:
             fragments += text.close()
         if fragments:
-            said["tool_calls"] = fragments if "message" not in choice else _joined_calls(fragments)
+            said["tool_calls"] = fragments if "message" not in choice else joined_calls(fragments)
         if ended == "stop":
             choice["finish_reason"] = "tool_calls"
 
 
 def _says_something(choice: dict[str, Any]) -> bool:
-    return bool(choice["delta"] or choice["finish_reason"])
-
-
-class _CallText:
-    """The text ``{"name": ..., "arguments": {...}}`` as it arrives, as fragments of one tool call."""
-
-    __slots__ = ("_custom", "_depth", "_ended", "_escaped", "_held", "_kind", "_quoted")
-
-    def __init__(self, custom: frozenset[str]) -> None:
-        self._custom = custom
-        self._held = ""
-        """What came before the name was whole; for a custom tool, its input."""
-        self._kind = ""
-        self._depth = 0
-        self._quoted = self._escaped = self._ended = False
-
-    def feed(self, text: str) -> list[dict[str, Any]]:
-        """The fragments that this text completes."""
-        fragments: list[dict[str, Any]] = []
-        if not self._kind:
-            self._held += text
-            head = _HEAD.match(self._held)
-            if head is None:
-                return []
-            self._kind = "custom" if head[1] in self._custom else "function"
-            value = {"name": head[1], "input" if self._kind == "custom" else "arguments": ""}
-            fragments.append({"index": 0, "type": self._kind, self._kind: value})
-            text, self._held = self._held[head.end() :], ""
-        if self._kind == "custom":
-            self._held += text
-        elif piece := self._arguments(text):
-            fragments.append({"index": 0, "function": {"arguments": piece}})
-        return fragments
-
-    def close(self) -> list[dict[str, Any]]:
-        """The rest: the input of a custom tool, which is known when its text is whole, or was cut."""
-        if self._kind != "custom":
-            return []
-        whole = re.match(r'"(?:[^"\\]|\\.)*', self._held)
-        try:
-            value = _decode(f'{whole[0]}"') if whole else ""
-        except ValueError:
-            value = ""
-        return [{"index": 0, "custom": {"input": value}}] if value else []
-
-    def _arguments(self, text: str) -> str:
-        """As much of the text as belongs to the arguments: the object's end is where its last brace closes."""
-        if not self._depth and not self._ended:
-            text = text.lstrip()
-        for place, character in enumerate(text):
-            if self._ended:
-                return text[:place]
-            if self._quoted:
-                self._quoted = self._escaped or character != '"'
-                self._escaped = character == "\\" and not self._escaped
-            elif character == '"':
-                self._quoted = True
-            elif character in "{[":
-                self._depth += 1
-            elif character in "}]":
-                self._depth -= 1
-                self._ended = self._depth == 0
-        return text
+    return bool(choice["delta"] or choice["finish_reason"] or choice.get("logprobs"))
 
 
 class _UsageCounter:
@@ -372,21 +243,6 @@ def _put_together(chunks: list[dict[str, Any]]) -> dict[str, Any]:
                 message[name] = value
     for choice in choices.values():
         if calls := choice["message"].get("tool_calls"):
-            choice["message"]["tool_calls"] = _joined_calls(calls)
+            choice["message"]["tool_calls"] = joined_calls(calls)
     envelope = {name: value for name, value in chunks[0].items() if name != "choices"}
     return {**envelope, "object": "chat.completion", "choices": [choices[index] for index in sorted(choices)]}
-
-
-def _joined_calls(fragments: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Whole calls out of fragments."""
-    calls: dict[int, dict[str, Any]] = {}
-    for fragment in fragments:
-        call = calls.setdefault(fragment["index"], {})
-        for name, value in fragment.items():
-            if isinstance(value, dict):
-                inner = call.setdefault(name, {})
-                for key, text in value.items():
-                    inner[key] = inner.get(key, "") + text
-            elif name != "index":
-                call[name] = value
-    return [calls[index] for index in sorted(calls)]

@@ -63,6 +63,13 @@ class OpenAI:
         del call, target
         return ChatReader()
 
+    def encode_relay(self, kind: str, content_type: str, body: bytes, target: Target) -> Outgoing:
+        """A POST to ``.../kind``, with the credential of a chat completion."""
+        static = self._static(target.host)
+        fields = dict(static.headers) | {"accept": "*/*", "content-type": content_type}
+        path = static.path.replace("/chat/completions", f"/{kind}", 1)
+        return Outgoing("POST", path, tuple(fields.items()), body)
+
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFault:
         """See `dialects.faults`."""
         return fault_of_reply(status, headers, body)
@@ -173,7 +180,14 @@ class ChatReader:
             return []
         if not self._sniffed and not self._sniff(data):
             return []
-        return self._read(self._events.feed(data))
+        chunks: list[dict[str, Any]] = []
+        try:
+            self._take(self._events.feed(data), chunks)
+        except UpstreamFault as fault:
+            self._fault = fault
+            if not chunks:
+                raise
+        return chunks
 
     def finish(self) -> list[dict[str, Any]]:
         """The rest, at the end of the body. Raises `UpstreamInterrupted` when the answer is not whole."""
@@ -182,10 +196,11 @@ class ChatReader:
         if self.done:
             return []
         if self._whole is not None:
-            chunks = split_reply(self.reply(b"".join(self._whole)))
+            whole = self.reply(b"".join(self._whole))
             self.done = True
-            return chunks
-        chunks = self._read([event for event in self._events.finish() if not _is_cut(event[0])])
+            return split_reply(whole)
+        chunks: list[dict[str, Any]] = []
+        self._take([event for event in self._events.finish() if not _is_cut(event[0])], chunks)
         if not self.done and (not self._began or self._began != self._ended):
             raise UpstreamInterrupted("The upstream's answer ended before it was complete.")
         return chunks
@@ -211,26 +226,20 @@ class ChatReader:
             raise UpstreamTooLarge(f"The upstream's answer is larger than {MAX_WHOLE_BYTES} bytes.")
         self._whole.append(data)
 
-    def _read(self, events: list[Event]) -> list[dict[str, Any]]:
-        chunks: list[dict[str, Any]] = []
-        try:
-            for data, name in events:
-                try:
-                    value = _decode(data)
-                except (ValueError, RecursionError) as problem:
-                    if not data.strip():
-                        continue
-                    chunks += self._end(data, problem)
-                    break
-                if type(value) is not dict:
-                    _pass_over(value)
-                elif (chunk := self._chunk(value, name)) is not None:
-                    chunks.append(chunk)
-        except UpstreamFault as fault:
-            self._fault = fault
-            if not chunks:
-                raise
-        return chunks
+    def _take(self, events: list[Event], chunks: list[dict[str, Any]]) -> None:
+        """Adds the chunks of these events, up to the end marker."""
+        for data, name in events:
+            try:
+                value = _decode(data)
+            except (ValueError, RecursionError) as problem:
+                if not data.strip():
+                    continue
+                chunks += self._end(data, problem)
+                return
+            if type(value) is not dict:
+                _pass_over(value)
+            elif (chunk := self._chunk(value, name)) is not None:
+                chunks.append(chunk)
 
     def _end(self, data: bytes, problem: Exception) -> list[dict[str, Any]]:
         """Takes an event that is not JSON, which is right for the end marker alone; the finish reasons still owed."""

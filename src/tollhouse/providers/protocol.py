@@ -60,5 +60,8 @@ class Provider(Protocol):
     def decode_chat(self, call: ChatCall, target: Target) -> ChatDecoder:
         """A fresh decoder for one attempt's answer."""
 
+    def encode_relay(self, kind: str, content_type: str, body: bytes, target: Target) -> Outgoing:
+        """The request for another endpoint of the same dialect; ``kind`` is its path below the base URL."""
+
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFault:
         """The fault that an answer with a status other than 200 stands for. Never raises. Names are lower-case."""

@@ -180,10 +180,14 @@ class ModelKeys:
     tools: bool = key(False, "whether it calls tools")
     reasoning: bool = key(False, "whether it reasons before it answers")
     structured_output: bool = key(False, "whether it follows a JSON schema")
-    input_usd_per_1m: Decimal = key(None, "price of prompt tokens", unit="USD/1M tokens")
-    output_usd_per_1m: Decimal = key(None, "price of answer tokens", unit="USD/1M tokens")
-    cache_read_usd_per_1m: Decimal = key(None, "price of prompt tokens read from a cache", unit="USD/1M tokens")
-    cache_write_usd_per_1m: Decimal = key(None, "price of prompt tokens written to a cache", unit="USD/1M tokens")
+    input_usd_per_1m: Decimal = key(None, "price of prompt tokens", unit="USD/1M tokens", least=0)
+    output_usd_per_1m: Decimal = key(None, "price of answer tokens", unit="USD/1M tokens", least=0)
+    cache_read_usd_per_1m: Decimal = key(
+        None, "price of prompt tokens read from a cache", unit="USD/1M tokens", least=0
+    )
+    cache_write_usd_per_1m: Decimal = key(
+        None, "price of prompt tokens written to a cache", unit="USD/1M tokens", least=0
+    )
 
 
 @dataclass(frozen=True, slots=True)

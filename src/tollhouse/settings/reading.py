@@ -108,7 +108,7 @@ def read_file(path: Path, problems: Problems) -> tuple[dict[str, Any], bool]:
     Numbers with a fraction stay `Decimal`, so that a price is what was written. An unreadable file is one problem.
     """
     try:
-        with path.open("rb") as source:
+        with open(path, "rb", opener=_open_at_once) as source:
             status = os.fstat(source.fileno())
             if not stat.S_ISREG(status.st_mode):
                 problems.add(str(path), "not a regular file")
@@ -121,6 +121,11 @@ def read_file(path: Path, problems: Problems) -> tuple[dict[str, Any], bool]:
         problems.add(str(path), f"over {MAX_FILE_BYTES} bytes", "a configuration is small: is this the right file?")
         return {}, False
     return _parse(data, path, problems), bool(status.st_mode & stat.S_IROTH)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Opens without waiting: a named pipe would block until somebody writes to it."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _parse(data: bytes, path: Path, problems: Problems) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def _note(spec: Key) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:,}".replace(",", "_") if isinstance(value, int) and value >= 10_000 else f"{value:g}"
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def _toml(value: Any) -> str:

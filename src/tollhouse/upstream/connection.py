@@ -61,32 +61,10 @@ class Connection(asyncio.BufferedProtocol):
     """``begin`` starts an exchange; its `Reply` fills as bytes come; ``check`` is called by the pool's sweep."""
 
     __slots__ = (
-        "_active_at",
-        "_bodiless",
-        "_choked",
-        "_deadline",
-        "_feed",
-        "_fields",
-        "_informational",
-        "_keep",
-        "_limits",
-        "_loop",
-        "_owner",
-        "_parser",
-        "_parts",
-        "_phase",
-        "_reply",
-        "_room",
-        "_timeouts",
-        "_transport",
-        "_until_close",
-        "dead",
-        "idle_since",
-        "on_body",
-        "paused",
-        "served",
-        "unread",
-    )
+        "_active_at", "_bodiless", "_choked", "_deadline", "_feed", "_fields", "_informational", "_keep", "_limits",
+        "_loop", "_owner", "_parser", "_parts", "_phase", "_reply", "_room", "_transport", "_until_close",
+        "dead", "idle_since", "on_body", "paused", "served", "timeouts", "unread",
+    )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits) -> None:
         self._loop = loop
@@ -122,7 +100,7 @@ class Connection(asyncio.BufferedProtocol):
         """
         reply = self._reply = Reply(self, self._parts, self._loop)
         self.served += 1
-        self._timeouts = timeouts
+        self.timeouts = timeouts
         self._deadline = deadline
         self._bodiless = bodiless
         self._room = self._limits.max_header_bytes
@@ -147,14 +125,16 @@ class Connection(asyncio.BufferedProtocol):
                 return
             self._transport.write(view[start : start + SLICE_BYTES])
             self._active_at = monotonic()
-        self._phase = _WAITING
+        while self._choked and not reply.opened and reply.fault is None:
+            await reply.arrival()
+        self._phase, self._active_at = _WAITING, monotonic()
 
     def check(self, now: float) -> None:
         """Fails the exchange if one of its timeouts has passed."""
         reply = self._reply
         if reply is None or reply.ended:
             return
-        timeouts, quiet_s = self._timeouts, now - self._active_at
+        timeouts, quiet_s = self.timeouts, now - self._active_at
         if now >= self._deadline:
             self.fail(UpstreamTimeout("The upstream's answer took longer than the total time allowed."))
         elif self._phase == _WAITING and quiet_s >= timeouts.first_byte_s:
@@ -202,7 +182,7 @@ class Connection(asyncio.BufferedProtocol):
         """Reads from the socket again; the upstream's silence is counted from now."""
         self.paused = False
         self._active_at = monotonic()
-        if not self.dead:
+        if not self.dead and not self._transport.is_closing():  # uvloop refuses on a socket that is about to be lost
             self._transport.resume_reading()
 
     # --- the transport's side ----------------------------------------------------------------------------------
@@ -233,8 +213,9 @@ class Connection(asyncio.BufferedProtocol):
             self._phase = _FLOWING
             self._room = self._limits.max_header_bytes
             self._hold(nbytes)
-        else:
+        elif not reply.ended:
             self._spend(nbytes)
+            return
         if reply.waiter is not None:
             reply.wake()
 
@@ -366,7 +347,9 @@ class Connection(asyncio.BufferedProtocol):
         if self.dead or reply is None or reply.ended:
             self.kill()
         elif reply.opened and self._until_close and error is None:
-            reply.ended = True  # RFC 9112 section 6.3 rule 8: the body ends with the connection
+            # RFC 9112 section 6.3 rule 8: the body ends with the connection. Whether TLS ended in good order (section
+            # 9.8) asyncio does not tell; streams and JSON have an end of their own, which their decoders demand.
+            reply.ended = True
             reply.wake()
             self.kill()
         elif reply.opened:

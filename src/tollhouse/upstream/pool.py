@@ -58,6 +58,12 @@ class PoolLimits(Limits):
     idle_expiry_s: float = 50.0
 
 
+def sweep_pace(timeouts: Timeouts) -> float:
+    """Seconds between two looks at an exchange with these timeouts."""
+    smallest_s = min(timeouts.first_byte_s, timeouts.idle_s, timeouts.total_s)
+    return max(_FASTEST_SWEEP_S, min(_SLOWEST_SWEEP_S, smallest_s / 4))
+
+
 class Pool:
     """A `Connector` for one origin. Belongs to the event loop that first sends through it.
 
@@ -88,7 +94,7 @@ class Pool:
         self._idle: dict[Connection, None] = {}  # oldest first; the last is the warmest
         self._active: set[Connection] = set()
         self._queue: deque[asyncio.Future[Connection | None]] = deque()
-        self._retired = False
+        self._retired = self._closed = False
         self._timeouts: Timeouts | None = None
         self._pace_s = _SLOWEST_SWEEP_S
         self._sweeper: asyncio.TimerHandle | None = None
@@ -114,9 +120,11 @@ class Pool:
 
         Raises an `UpstreamFault`; `InternalError` for a request that HTTP cannot carry; `Draining` once retired.
         """
+        if self._retired:
+            raise Draining("The gateway is shutting down.")
         head = self._heads.encode(outgoing)
         if timeouts is not self._timeouts:
-            self._set_pace(timeouts)
+            self._quicken(timeouts)
         deadline = monotonic() + timeouts.total_s
         connection = self._warmest() or await self._obtain(timeouts)
         reply = await self._exchange(connection, head, outgoing, timeouts, deadline)
@@ -131,18 +139,21 @@ class Pool:
         return reply
 
     def retire(self) -> None:
-        """Takes no more requests. Replies being read go on to their end; their connections close then."""
+        """Takes no more requests. Those already taken go on to their end; their connections close then."""
         self._retired = True
         for connection in list(self._idle):
             connection.kill()
+
+    async def aclose(self) -> None:
+        """Closes every connection at once; replies being read fail with `UpstreamInterrupted`. A connection that is
+        just being opened is closed when it is open, ``connect_s`` later at most.
+        """
+        self._closed = True
+        self.retire()
         for turn in self._queue:
             if not turn.done():
                 turn.set_exception(Draining("The gateway is shutting down."))
         self._queue.clear()
-
-    async def aclose(self) -> None:
-        """Closes every connection at once; replies being read fail with `UpstreamInterrupted`."""
-        self.retire()
         for connection in list(self._active):
             connection.fail(UpstreamInterrupted("The gateway closed the connection."))
         for timer in (self._sweeper, self._expirer):
@@ -172,14 +183,14 @@ class Pool:
     def on_idle(self, connection: Connection) -> None:
         """A connection has finished an exchange: to the first in the queue, or on the stack."""
         self._active.discard(connection)
-        if self._retired:
-            connection.kill()
-            return
         while self._queue:
             turn = self._queue.popleft()
             if not turn.done():
                 turn.set_result(connection)
                 return
+        if self._retired:
+            connection.kill()
+            return
         connection.idle_since = monotonic()
         self._idle[connection] = None
         if self._expirer is None:
@@ -200,8 +211,6 @@ class Pool:
 
     async def _obtain(self, timeouts: Timeouts) -> Connection:
         """A connection for a request that found none idle: a new one, or in a full pool the next to come free."""
-        if self._retired:
-            raise Draining("The gateway is shutting down.")
         until = monotonic() + min(timeouts.connect_s, timeouts.total_s)
         while True:
             if self._places > 0:
@@ -222,6 +231,9 @@ class Pool:
             self._free_place()
             raise
         self.connects += 1
+        if self._closed:
+            connection.kill()
+            raise Draining("The gateway is shutting down.")
         return connection
 
     async def _turn(self, until: float) -> Connection | None:
@@ -255,11 +267,10 @@ class Pool:
 
     # --- time --------------------------------------------------------------------------------------------------
 
-    def _set_pace(self, timeouts: Timeouts) -> None:
-        """Makes the sweep fine enough for the smallest timeout in use."""
+    def _quicken(self, timeouts: Timeouts) -> None:
+        """Makes the sweep fine enough for the timeouts of a new request."""
         self._timeouts = timeouts
-        smallest = min(timeouts.first_byte_s, timeouts.idle_s, timeouts.total_s)
-        pace_s = max(_FASTEST_SWEEP_S, min(_SLOWEST_SWEEP_S, smallest / 4))
+        pace_s = sweep_pace(timeouts)
         if self._active and pace_s >= self._pace_s:
             return
         self._pace_s = pace_s
@@ -273,6 +284,7 @@ class Pool:
             connection.check(now)
         self._sweeper = None
         if self._active:
+            self._pace_s = min(map(sweep_pace, {connection.timeouts for connection in self._active}))
             self._sweeper = asyncio.get_running_loop().call_later(self._pace_s, self._sweep)
 
     def _expire(self) -> None:

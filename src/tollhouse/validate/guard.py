@@ -18,13 +18,14 @@ bounded depth, keys and values. Each step is cheap for honest bodies and linear 
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import msgspec
 
 from tollhouse.errors import InvalidRequest
+from tollhouse.validate.spelling import join_path, name_kind, shorten
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,27 +101,35 @@ def outside_strings(body: bytes) -> bytes:
 
 
 def check_shape(value: dict[str, Any], limits: Limits) -> None:
-    """Depth, keys and the size of integers."""
+    """Depth, keys and the size of integers, one level at a time."""
     level: list[Any] = [value]
     keys = 0
     for _ in range(limits.depth):
         below: list[Any] = []
-        for parent in level:
-            if type(parent) is dict:
-                keys += len(parent)
-                parent = parent.values()  # noqa: PLW2901 - from here on an object is its values
-            for child in parent:
-                kind = type(child)
-                if kind is dict or kind is list:
-                    below.append(child)
-                elif kind is int and not SMALLEST_INTEGER <= child <= LARGEST_INTEGER:
-                    refuse_number(str(child))
+        keys += descend(level, below)
         if keys > limits.keys:
             raise InvalidRequest(f"{PREFIX}it has more than {limits.keys} keys.", code="invalid_json")
         if not below:
             return
         level = below
     refuse_depth(limits)
+
+
+def descend(level: list[Any], below: list[Any]) -> int:
+    """Puts the arrays and objects inside those of one level ``below``; the number of keys of the level."""
+    keys = 0
+    for parent in level:
+        children = parent
+        if type(parent) is dict:
+            keys += len(parent)
+            children = parent.values()
+        for child in children:
+            kind = type(child)
+            if kind is dict or kind is list:
+                below.append(child)
+            elif kind is int and not SMALLEST_INTEGER <= child <= LARGEST_INTEGER:
+                refuse_number(str(child))
+    return keys
 
 
 def refuse_depth(limits: Limits) -> NoReturn:
@@ -130,51 +139,55 @@ def refuse_depth(limits: Limits) -> NoReturn:
 
 def refuse_number(digits: str) -> NoReturn:
     """A number too large for any of the usual types."""
-    shown = digits if len(digits) <= 40 else f"{digits[:36]}..."
-    raise InvalidRequest(f"{PREFIX}the number {shown} is out of range.", code="invalid_json")
+    raise InvalidRequest(f"{PREFIX}the number {shorten(digits)} is out of range.", code="invalid_json")
 
 
 # --- equal keys --------------------------------------------------------------------------------------------------
 
 
 class Doubled(dict[str, Any]):
-    """An object that had two equal keys, of which ``key`` is the first."""
+    """An object that had equal keys; ``key`` is one of them."""
 
     __slots__ = ("key",)
-
-    def __init__(self, names: list[str]) -> None:
-        super().__init__()
-        self.key = next(name for name in names if names.count(name) > 1)
-
-
-def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object as the standard library's parser found it."""
-    value = dict(pairs)
-    return value if len(value) == len(pairs) else Doubled([key for key, _ in pairs])
+    key: str
 
 
 def check_unique(body: bytes) -> None:
     """No object has two equal keys, escapes resolved. The slow and exact way."""
-    found = find_doubled(json.loads(body, object_pairs_hook=collect), "")
-    if found is not None:
-        path, key = found
-        key = key if len(key) <= 64 else f"{key[:61]}..."
-        place = f"in '{path}'" if path else "at the top level"
-        param = f"{path}.{key}" if path else key
-        raise InvalidRequest(f"{PREFIX}the key '{key}' appears twice {place}.", param=param, code="invalid_json")
+    doubled: list[Doubled] = []
+
+    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) == len(pairs):
+            return value
+        doubled.append(Doubled(value))
+        doubled[-1].key = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        return doubled[-1]
+
+    whole = json.loads(body, object_pairs_hook=collect)
+    if doubled:
+        last = doubled[-1]  # whatever encloses it ended after it, and had no equal keys: so it was not dropped
+        steps = find_steps(whole, last)
+        place = f"in '{join_path(steps)}'" if steps else "at the top level"
+        why = f"{PREFIX}the key '{shorten(last.key)}' appears twice {place}."
+        raise InvalidRequest(why, param=join_path([*steps, last.key]), code="invalid_json")
 
 
-def find_doubled(value: Any, path: str) -> tuple[str, str] | None:
-    """The path of the first object with equal keys, and the key."""
-    if type(value) is Doubled:
-        return path.removeprefix("."), value.key
-    steps: Iterable[tuple[str, Any]] = ()
-    if type(value) is dict:
-        steps = ((f".{key}", item) for key, item in value.items())
-    elif type(value) is list:
-        steps = ((f"[{index}]", item) for index, item in enumerate(value))
-    found = (find_doubled(item, path + step) for step, item in steps)
-    return next((each for each in found if each is not None), None)
+def find_steps(whole: Any, wanted: Any) -> list[str | int]:
+    """The keys and indexes that lead from one value to another that is inside it."""
+    steps: list[str | int] = []
+    origins: dict[int, tuple[Any, str | int]] = {}
+    todo = [whole]
+    while todo:
+        parent = todo.pop()
+        for step, item in parent.items() if isinstance(parent, dict) else enumerate(parent):
+            if isinstance(item, (dict, list)):
+                origins[id(item)] = parent, step
+                todo.append(item)
+    while wanted is not whole:
+        wanted, step = origins[id(wanted)]
+        steps.append(step)
+    return steps[::-1]
 
 
 # --- what to tell the client -------------------------------------------------------------------------------------
@@ -219,19 +232,3 @@ def refuse_at(body: bytes, offset: int, why: str) -> NoReturn:
     line = body.count(b"\n", 0, offset) + 1
     column = len(body[line_start:offset].decode(errors="replace")) + 1
     raise InvalidRequest(f"{PREFIX}{why} at line {line}, column {column} (byte {offset}).")
-
-
-def name_kind(value: Any) -> str:
-    """A JSON type as OpenAI's messages name it."""
-    return KINDS.get(type(value), "an unsupported value")
-
-
-KINDS: dict[type, str] = {
-    dict: "an object",
-    list: "an array",
-    str: "a string",
-    int: "an integer",
-    float: "a decimal number",
-    bool: "a boolean",
-    type(None): "null",
-}

@@ -98,8 +98,6 @@ ENDPOINTS: dict[str, tuple[str, ...]] = {
     "images/edits": ("image", "prompt"),
     "images/variations": ("image",),
 }
-
-
 FIELDS = Record(HOST_FIELDS | {"model": Nullable(MODEL)})
 
 
@@ -110,9 +108,9 @@ def read_upload(kind: str, content_type: str, body: bytes) -> FormCall:
     model = form.text("model")
     if "model" in required or model is not None:
         require_model({"model": model})
-    names = {part.name for part in form.parts}
+    names = {part.name: None for part in form.parts}
     try:
-        FIELDS.check(dict.fromkeys(names) | {"model": model})
+        FIELDS.check({**names, "model": model})
         for name in required:
             if name not in names and f"{name}[]" not in names:
                 raise missing(name)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from tollhouse.errors import InvalidRequest
-from tollhouse.validate.guard import name_kind
+from tollhouse.validate.spelling import join_path, join_words, name_kind, shorten
 
 
 class Problem(Exception):  # noqa: N818 - it never leaves this package
@@ -33,17 +33,6 @@ class Problem(Exception):  # noqa: N818 - it never leaves this package
         return InvalidRequest(message, param=path, code=self.code)
 
 
-def join_path(steps: Sequence[str | int]) -> str:
-    """``["messages", 0, "role"]`` becomes ``messages[0].role``. A key of the client's own is cut at 64 characters."""
-    path = ""
-    for step in steps:
-        if isinstance(step, int):
-            path += f"[{step}]"
-        else:
-            path += f".{step[:64]}" if path else step[:64]
-    return path
-
-
 def missing(key: str) -> Problem:
     """A required field is absent."""
     return Problem("Missing required parameter:", ".", "missing_required_parameter").at(key)
@@ -56,16 +45,8 @@ def refuse_type(kind: str, value: Any) -> NoReturn:
 
 def refuse_word(word: str, allowed: Sequence[str]) -> NoReturn:
     """A word that is not one of those allowed."""
-    shown = word if len(word) <= 64 else f"{word[:61]}..."
-    raise Problem(f"Invalid value: '{shown}'. Supported values are: {join_words(allowed)}.", None, "invalid_value")
-
-
-def join_words(words: Sequence[str]) -> str:
-    """``'a'``, ``'a' and 'b'``, ``'a', 'b', and 'c'``."""
-    quoted = [f"'{word}'" for word in words]
-    if len(quoted) < 3:
-        return " and ".join(quoted)
-    return f"{', '.join(quoted[:-1])}, and {quoted[-1]}"
+    message = f"Invalid value: '{shorten(word)}'. Supported values are: {join_words(allowed)}."
+    raise Problem(message, None, "invalid_value")
 
 
 def refuse_range(name: str, value: float, low: float, high: float) -> NoReturn:

@@ -10,6 +10,7 @@ from typing import Any
 from tollhouse.errors import InvalidRequest
 from tollhouse.validate.rules import BOOLEAN, TEXT, Nullable, Text, Word
 from tollhouse.validate.shapes import OBJECT, Array, OneOf, Record, Variant
+from tollhouse.validate.spelling import shorten
 
 NAME = Text(64, low=1, pattern="^[a-zA-Z0-9_-]+$")
 FUNCTION = Record(
@@ -87,7 +88,7 @@ def identify(tool: dict[str, Any]) -> tuple[str, str]:
 def require_tool(wanted: tuple[str, str], offered: set[tuple[str, str]], param: str) -> None:
     """Raises `InvalidRequest` when the tool that is asked for was not offered."""
     if wanted not in offered:
-        shown = wanted[1][:64] or wanted[0][:64]
+        shown = shorten(wanted[1] or wanted[0])
         where = "functions" if param == "function_call" else "tools"
         message = f"Invalid value for '{param}': '{shown}' was not found in '{where}'."
         raise InvalidRequest(message, param=param, code="invalid_value")

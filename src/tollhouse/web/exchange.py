@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tollhouse.errors import Fault
-from tollhouse.web.heads import json_body, response_head
+from tollhouse.web.heads import header_line, json_body, response_head
+
+_EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 
 class Channel(Protocol):
@@ -136,15 +138,17 @@ class Exchange:
         self.sent_bytes = len(body)
         self.channel.send(head if self.method == "HEAD" or status == 204 else head + body)
 
-    def begin_stream(self, headers: str = "", heartbeat: Callable[[], bytes] | None = None) -> None:
-        """Starts an event stream. The head leaves with the first write, or with the first heartbeat."""
+    def begin_stream(
+        self, headers: str = "", heartbeat: Callable[[], bytes] | None = None, *, content_type: str = _EVENT_STREAM
+    ) -> None:
+        """Starts a body of unknown length. The head leaves with the first write, or with the first heartbeat."""
         self.streaming = True
         self.status = 200
         framing = "" if self.http_1_0 else "transfer-encoding: chunked\r\n"
         if self.http_1_0:
             self.keep_alive = False
-        fixed = "content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
-        lines = fixed + framing + self.shared_headers + headers
+        fixed = "cache-control: no-cache\r\nx-accel-buffering: no\r\n"
+        lines = header_line("content-type", content_type) + fixed + framing + self.shared_headers + headers
         self.pending_head = response_head(200, lines, keep_alive=self.keep_alive)
         self.heartbeat = heartbeat
 

@@ -16,8 +16,8 @@ from tollhouse.engines.sim.draws import Draws
 from tollhouse.engines.sim.pattern import Anchor, Chars, Choice, Node, Pattern, Repeat, Sequence, Unsupported
 
 STATES_MAX = 8_000
-WORK_MAX = 2_000_000
-VISITS_MAX = 6_000
+WORK_MAX = 600_000
+VISITS_MAX = 12_000
 CLASSES_MAX = 40
 AT_START = ("start",)
 AT_END = ("end",)
@@ -25,16 +25,31 @@ AT_END = ("end",)
 States = frozenset[int]
 
 
+class Work:
+    """How much is left to be done on the patterns of one request, in states looked at."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = WORK_MAX
+
+    def spend(self, states: int) -> None:
+        """Raises `Unsupported` when too much was done."""
+        self._left -= states
+        if self._left < 0:
+            raise Unsupported("it takes too long to match")
+
+
 class Machine:
     """The automaton of one node, found anywhere in the text."""
 
     __slots__ = ("_accept", "_chars", "_free", "_guarded", "_work", "first")
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, work: Work) -> None:
         self._chars: list[tuple[Ranges, int] | None] = []
         self._free: list[list[int]] = []
         self._guarded: list[list[tuple[str, int]]] = []
-        self._work = 0
+        self._work = work
         lead, begin, self._accept = self._state(), self._state(), self._state()
         self._chars[lead] = (charsets.ANY, lead)
         self._free[lead].append(begin)
@@ -78,7 +93,7 @@ class Machine:
 
     def _build(self, node: Node, begin: int) -> int:
         """Adds the node behind ``begin``; returns the state in which it has been matched."""
-        self._spend(10)
+        self._work.spend(4)
         match node:
             case Chars(ranges):
                 end = self._state()
@@ -130,13 +145,8 @@ class Machine:
             fresh = [end for end in follow if end not in seen]
             seen.update(fresh)
             waiting += fresh
-        self._spend(len(seen))
+        self._work.spend(len(seen))
         return frozenset(seen)
-
-    def _spend(self, work: int) -> None:
-        self._work += work
-        if self._work > WORK_MAX:
-            raise Unsupported("it takes too long to match")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +168,10 @@ class Fit:
         )
 
 
-def machines(pattern: Pattern) -> tuple[tuple[Machine, ...], tuple[Machine, ...]]:
-    """The automata that must match, and those that must not."""
-    found = tuple(Machine(node) for node in (pattern.body, *pattern.also))
-    return found, tuple(Machine(node) for node in pattern.never)
+def machines(pattern: Pattern, work: Work) -> tuple[tuple[Machine, ...], tuple[Machine, ...]]:
+    """The automata that must match, and those that must not. Raises `Unsupported` for what is too large."""
+    found = tuple(Machine(node, work) for node in (pattern.body, *pattern.also))
+    return found, tuple(Machine(node, work) for node in pattern.never)
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from tollhouse.engines.sim.request import Request
 from tollhouse.engines.sim.tools import Call
 
 TOTAL_MAX = 200_000
-LOGPROBS_MAX = 300_000
+LOGPROBS_MAX = 100_000
 SEEDED_AT = 1_767_225_600  # 2026-01-01T00:00:00Z: the `created` of every seeded answer, so that its bytes repeat
 EFFORTS = {"none": 0, "minimal": 8, "low": 32, "medium": 128, "high": 512, "xhigh": 1024, "max": 2048}
 LETTERS = 29  # what follows chatcmpl- in OpenAI's identifiers

@@ -170,7 +170,7 @@ FLOORS = ("minLength", "minItems", "minProperties", "minContains")
 class Document:
     """A surveyed schema. ``spend`` bounds all the work done on it, so that no schema holds the process up."""
 
-    __slots__ = ("_anchors", "_depth", "_machines", "_nodes", "_steps", "root")
+    __slots__ = ("_anchors", "_depth", "_machines", "_nodes", "_steps", "_work", "root")
 
     def __init__(self, root: Any) -> None:
         self.root = root
@@ -179,6 +179,7 @@ class Document:
         self._depth = 0
         self._nodes = 0
         self._steps = 0
+        self._work = automaton.Work()
         references: list[tuple[str, Path]] = []
         self._survey(root, (), references)
         for reference, path in references:
@@ -249,7 +250,7 @@ class Document:
 
     def _read_pattern(self, text: str, keyword: str, path: Path) -> None:
         try:
-            self._machines[text] = automaton.machines(pattern.read(text))
+            self._machines[text] = automaton.machines(pattern.read(text), self._work)
         except pattern.Unsupported as problem:
             raise SchemaProblem(keyword, f"the pattern {text[:100]!r} is not kept: {problem}", path) from None
 

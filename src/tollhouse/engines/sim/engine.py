@@ -23,7 +23,8 @@ SMALL = 4096  # bytes of request that are worked on in the loop itself
 PATH = "/chat/completions"
 JSON = {"content-type": "application/json"}
 EVENTS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
-SCHEMAS = (b'"parameters"', b'"json_schema"', b'"grammar"')
+# What makes more work than its size shows: schemas and grammars to find instances of, scripted lengths, many choices.
+WORK = (b'"parameters"', b'"json_schema"', b'"grammar"', b'"tollhouse_sim"', b"[sim:", b'"logprobs"', b'"n"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Engine:
         """The reply to a chat request; errors are replies too. Raises `UpstreamTimeout` for a scripted slow error."""
         started_at = asyncio.get_running_loop().time()
         chance = Chance(int(self._now_s()), self._entropy())
-        heavy = self._nature.threaded or len(outgoing.body) > SMALL or any(mark in outgoing.body for mark in SCHEMAS)
+        heavy = self._nature.threaded or len(outgoing.body) > SMALL or any(mark in outgoing.body for mark in WORK)
         if not heavy:
             prepared = self._prepare(outgoing, chance)
         else:

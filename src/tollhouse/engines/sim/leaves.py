@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -47,6 +48,7 @@ class Text:
     def __init__(self, parts: list[Schema], doc: Document, draws: Draws, avoid: list[Any]) -> None:
         self._patterns = [part["pattern"] for part in parts if "pattern" in part]
         found = [doc.machines(text) for text in self._patterns]
+        found += [((), machines) for machines in excluded(parts, doc)]
         low = int(largest(parts, "minLength", 0))
         high = smallest(parts, "maxLength", None)
         self._fit = automaton.Fit(
@@ -67,7 +69,7 @@ class Text:
         for candidate in self._candidates(name, hints):
             if self._takes(candidate):
                 return candidate
-        if not self._formats and fit.found:
+        if not self._formats and (fit.found or fit.absent):
             found = automaton.search(fit, self._draws)
             if found is not None and self._takes(found):
                 return found
@@ -77,19 +79,19 @@ class Text:
     def _takes(self, text: str) -> bool:
         return self._fit.holds(text) and text not in self._avoid and all(form.check(text) for form in self._formats)
 
-    def _candidates(self, name: str, hints: Hints) -> list[str]:
-        draws, fit = self._draws, self._fit
-        offers = [self._trimmed(text) for text in hints.texts(name)]
+    def _candidates(self, name: str, hints: Hints) -> Iterator[str]:
+        draws, low = self._draws, self._fit.low
+        yield from (self._trimmed(text) for text in hints.texts(name))
         for form in self._formats:
-            offers += [form.make(draws, low) for low in (*range(fit.low, fit.low + 6), *[fit.low] * TRIES)]
+            yield from (form.make(draws, least) for least in (*range(low, low + 6), *[low] * TRIES))
         for text in self._patterns:
             node = pattern.read(text).body
-            offers += [walk(node, draws, stretch) for stretch in (2, 1, 3, 0, 6, 12, fit.low, 2, 2, 4, 8)]
+            yield from (walk(node, draws, stretch) for stretch in (2, 1, 3, 0, 6, 12, low, 2, 2, 4, 8))
         if not self._patterns and not self._formats:
             label = f"example {name}" if name else "simulated text"
-            offers += [self._sized(label), *(self._sized(f"{label} {count}") for count in range(2, 60))]
-            offers += [self._sized(draws.name(8)) for _ in range(TRIES)]
-        return offers
+            yield self._sized(label)
+            yield from (self._sized(f"{label} {count}") for count in range(2, 60))
+            yield from (self._sized(draws.name(8)) for _ in range(TRIES))
 
     def _trimmed(self, text: str) -> str:
         return text if self._fit.high is None else text[: self._fit.high].rstrip() or text[: self._fit.high]
@@ -99,6 +101,16 @@ class Text:
         if missing > 0:
             text += (FILLER * (missing // len(FILLER) + 1))[:missing]
         return text if self._fit.high is None else text[: self._fit.high]
+
+
+def excluded(parts: list[Schema], doc: Document) -> Iterator[tuple[automaton.Machine, ...]]:
+    """The automata of ``not`` with nothing but a pattern, which the search can keep out from the start."""
+    for part in parts:
+        schema = part.get("not")
+        if isinstance(schema, dict) and "pattern" in schema and schema.keys() <= {"pattern", "type"}:
+            found, absent = doc.machines(schema["pattern"])
+            if len(found) == 1 and not absent and schema.get("type", "string") == "string":
+                yield found
 
 
 def walk(node: Node, draws: Draws, stretch: int) -> str:
@@ -172,11 +184,12 @@ class Number:
         """The first and last step that are drawn from: all there are, or a hundred from the end that there is."""
         if self._first is not None and self._last is not None:
             return self._first, self._last
+        width = 100 + 2 * len(self._avoid)
         if self._first is not None:
-            return self._first, self._first + 100
+            return self._first, self._first + width
         if self._last is not None:
-            return self._last - 100, self._last
-        return 1, 100
+            return self._last - width, self._last
+        return 1, width
 
     def _shown(self, value: Fraction) -> int | float:
         return int(value) if value.denominator == 1 and abs(value) <= EXACT_MAX else float(value)

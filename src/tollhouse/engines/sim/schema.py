@@ -152,17 +152,11 @@ class Maker:
 
     def _bring_dependent(self, ways: Ways, parts: list[Schema]) -> None:
         """Adds the schemas that required properties bring with them, and what those require in turn."""
-        brought: set[int] = set()
-        fresh = True
-        while fresh:
-            fresh = False
-            required = structures.required_names(parts)
-            for part in list(parts):
-                for name, needed in {**part.get("dependentSchemas", {}), **part.get("dependencies", {})}.items():
-                    if name in required and not isinstance(needed, list) and id(needed) not in brought:
-                        brought.add(id(needed))
-                        fresh = True
-                        self.flatten(needed, ways, parts)
+        brought: list[Any] = []
+        while fresh := [schema for schema in structures.brought_schemas(parts) if schema not in brought]:
+            brought += fresh
+            for schema in fresh:
+                self.flatten(schema, ways, parts)
 
     def _fork(self, options: list[Any], keyword: str, ways: Ways) -> Any:
         open_options = [option for option in options if option is not False]

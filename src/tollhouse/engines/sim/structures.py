@@ -62,6 +62,15 @@ def required_names(parts: list[Schema]) -> set[str]:
     return result
 
 
+def brought_schemas(parts: list[Schema]) -> list[Any]:
+    """The schemas that ``dependentSchemas`` brings in with the required names."""
+    required = required_names(parts)
+    maps = [{**part.get("dependentSchemas", {}), **part.get("dependencies", {})} for part in parts]
+    return [
+        schema for found in maps for name, schema in found.items() if name in required and not isinstance(schema, list)
+    ]
+
+
 def wanted(maker: Making, parts: list[Schema], name: str, depth: int, *, missing: int) -> bool:
     """Whether an optional property is made: when the text states it, when the count needs it, else three in four."""
     if any(name in part.get(key, ()) for part in parts for key in ("dependentSchemas", "dependentRequired")):

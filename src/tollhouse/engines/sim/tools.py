@@ -257,7 +257,7 @@ def from_expression(text: str, draws: Draws) -> str:
     """A text that the whole expression matches. Raises `Unsupported`."""
     read = pattern.read(text)
     whole = Pattern(Sequence((START, read.body, Anchor("end"))), read.also, read.never)
-    fit = automaton.Fit(*automaton.machines(whole))
+    fit = automaton.Fit(*automaton.machines(whole, automaton.Work()))
     for stretch in (2, 1, 3, 0, 6):
         if fit.holds(found := walk(read.body, draws, stretch)):
             return found

@@ -29,13 +29,14 @@ Delta = tuple[int, dict[str, Any], dict[str, Any] | None]
 
 def steps(completion: Completion) -> Iterator[Step]:
     """The body of a successful reply, in time."""
-    return streamed(completion) if completion.request.stream else whole(completion)
+    if completion.request.stream:
+        return streamed(completion)
+    return whole(completion, encoded(completion))
 
 
-def whole(completion: Completion) -> Iterator[Step]:
-    """One JSON object, after as long as its tokens take."""
-    script = completion.request.script
-    body = msgspec.json.encode(
+def encoded(completion: Completion) -> bytes:
+    """The JSON object of an answer in one piece."""
+    return msgspec.json.encode(
         {
             "object": "chat.completion",
             **completion.head,
@@ -43,6 +44,11 @@ def whole(completion: Completion) -> Iterator[Step]:
             "usage": completion.usage,
         }
     )
+
+
+def whole(completion: Completion, body: bytes) -> Iterator[Step]:
+    """One JSON object, after as long as its tokens take."""
+    script = completion.request.script
     if script.ttft_ms or script.tps:
         length = max(choice.spoken for choice in completion.choices)
         yield Wait(due_s(script, length))

@@ -1,0 +1,1 @@
+"""Tests of what the settings are read from."""
