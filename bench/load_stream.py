@@ -80,6 +80,7 @@ class Totals:
             self.faults[fault] += 1
         self.first_ended.set()
         if self.ended == self.streams:
+            self.all_begun.set()  # those that never began never will: nobody need wait for them
             self.all_ended.set()
 
 
@@ -170,16 +171,19 @@ class Window:
     seconds: float
     tokens: int
     cpu_s: float
+    waited_s: float
 
 
 async def _watch(totals: Totals, pids: list[int], window_s: float, limit_s: float) -> Window:
     """Read the gateway's clock and the token count at both ends of the window."""
     await asyncio.wait_for(totals.all_begun.wait(), limit_s)
     await asyncio.sleep(_SETTLE_S)
-    began_s, cpu_s, tokens = time.monotonic(), probe.cpu_s(pids), totals.received
+    began_s, tokens = time.monotonic(), totals.received
+    cpu_s, waited_s = probe.cpu_s(pids), probe.waited_s(pids)
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(totals.first_ended.wait(), window_s)
-    return Window(time.monotonic() - began_s, totals.received - tokens, probe.cpu_s(pids) - cpu_s)
+    cpu_s, waited_s = probe.cpu_s(pids) - cpu_s, probe.waited_s(pids) - waited_s
+    return Window(time.monotonic() - began_s, totals.received - tokens, cpu_s, waited_s)
 
 
 async def run(port: int, request: bytes, totals: Totals, pids: list[int], window_s: float) -> Window:
@@ -196,7 +200,9 @@ async def run(port: int, request: bytes, totals: Totals, pids: list[int], window
     except TimeoutError:
         if totals.ended < totals.streams:
             totals.faults["still open at the end of the run"] += totals.streams - totals.ended
-        window = watch.result() if watch.done() and not watch.cancelled() and not watch.exception() else Window(0, 0, 0)
+        window = (
+            watch.result() if watch.done() and not watch.cancelled() and not watch.exception() else Window(0, 0, 0, 0)
+        )
     return window
 
 
@@ -214,6 +220,7 @@ def report(totals: Totals, window: Window) -> dict[str, Any]:
             for name, share in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999), ("max", 1.0))
         },
         "window": asdict(window),
+        "waited_percent": window.waited_s / window.seconds * 100 if window.cpu_s and window.seconds else None,
         "rate": round(window.tokens / window.seconds) if window.seconds else 0,
         "cpu_us": window.cpu_s / window.tokens * 1e6 if window.cpu_s and window.tokens else None,
         "cpu_percent": window.cpu_s / window.seconds * 100 if window.cpu_s and window.seconds else None,
@@ -237,7 +244,7 @@ def main() -> None:
     parser.add_argument("--pids", type=json.loads, default=[])
     options = parser.parse_args()
     route = options.route
-    spare_s = _SETTLE_S + 1.0 + 1.5 * options.streams / _OPEN_PER_S
+    spare_s = _SETTLE_S + 0.5 + 1.5 * options.streams / _OPEN_PER_S
     tokens = int((options.window_s + spare_s) * 1000 / options.interval_ms)
     body = payloads.request(route["model"], stream=True, max_tokens=tokens)
     request = encode_request(route["path"], route["headers"], body)

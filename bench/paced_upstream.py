@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import httptools
@@ -34,7 +34,7 @@ def frame(data: bytes) -> bytes:
 
 
 _OPENING = frame(payloads.opening_event())
-_CONTENT = [frame(event) for event in payloads.content_events()]
+CONTENT = tuple(frame(event) for event in payloads.content_events())
 
 
 class Wheel:
@@ -77,8 +77,9 @@ def _advance(stream: Iterator[None]) -> bool:
 class Connection(asyncio.Protocol):
     """One HTTP/1.1 connection: a request, its stream, then the next request."""
 
-    def __init__(self, wheel: Wheel) -> None:
+    def __init__(self, wheel: Wheel, content: Sequence[bytes]) -> None:
         self._wheel = wheel
+        self._content = content
         self._transport: asyncio.Transport | None = None
         self._body = bytearray()
         self._parser = httptools.HttpRequestParser(self)
@@ -116,7 +117,7 @@ class Connection(asyncio.Protocol):
         for index in range(tokens):
             if self._transport is None:
                 return
-            self._write(_CONTENT[index % len(_CONTENT)])
+            self._write(self._content[index % len(self._content)])
             yield
         self._write(frame(payloads.closing_events(tokens, usage=usage)) + b"0\r\n\r\n")
 
@@ -125,10 +126,10 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
 
-async def serve(port: int, interval_s: float) -> asyncio.Server:
-    """A server on loopback, listening, its wheel turning."""
-    wheel = Wheel(interval_s)
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(wheel), "127.0.0.1", port, backlog=4096)
+async def serve(port: int, interval_s: float, content: Sequence[bytes] = CONTENT) -> asyncio.Server:
+    """A server on loopback, listening, its wheel turning. ``content`` is the cycle of framed events it sends."""
+    wheel, loop = Wheel(interval_s), asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(wheel, content), "127.0.0.1", port, backlog=4096)
     wheel.start()
     return server
 

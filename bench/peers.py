@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench import footprint, payloads, process
 from bench.gateways import Gateway, Route, Site, ask, wait_until_answering
@@ -118,6 +117,16 @@ def versions() -> dict[str, str]:
     return found
 
 
+def _python_mb() -> float:
+    """What the virtual environment holds beside the installer it was made with."""
+    installer = [path for name in ("pip", "setuptools") for path in _LITELLM.glob(f"lib/*/site-packages/{name}")]
+    return footprint.disk_mb(_LITELLM / "lib") - sum(map(footprint.disk_mb, installer))
+
+
+def _node_mb() -> float:
+    return footprint.disk_mb(_PORTKEY / "node_modules")
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """How to install, run and weigh one peer."""
@@ -126,10 +135,10 @@ class Peer:
     install: Callable[[], None]
     running: Callable[[Site], AbstractContextManager[Gateway]]
     packages: Callable[[], int]
-    installed_at: Path
+    installed_mb: Callable[[], float]
 
 
 PEERS = (
-    Peer("litellm", install_litellm, running_litellm, _count_python, _LITELLM / "lib"),
-    Peer("portkey", install_portkey, running_portkey, _count_node, _PORTKEY / "node_modules"),
+    Peer("litellm", install_litellm, running_litellm, _count_python, _python_mb),
+    Peer("portkey", install_portkey, running_portkey, _count_node, _node_mb),
 )

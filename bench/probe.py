@@ -39,6 +39,15 @@ def cpu_s(pids: list[int]) -> float:
     return sum(time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED) for pid in pids)
 
 
+def waited_s(pids: list[int]) -> float:
+    """Seconds that threads of these processes were ready to run while others had their core: the noise of a run.
+
+    The second field of schedstat: https://docs.kernel.org/scheduler/sched-stats.html.
+    """
+    threads = [thread for pid in pids for thread in Path(f"/proc/{pid}/task").iterdir()]
+    return sum(int((thread / "schedstat").read_text().split()[1]) for thread in threads) / 1e9
+
+
 def rss_kib(pids: list[int]) -> int:
     """Resident memory of these processes in KiB; pages shared between them count once for each."""
     total = 0

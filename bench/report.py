@@ -123,6 +123,7 @@ _DETAIL = (
     ("latency", "p50_us", "1,000 requests/s: p50, us"),
     ("latency", "p99_us", "1,000 requests/s: p99, us"),
     ("crowd", "cpu_percent", "500 streams: CPU of one core, %"),
+    ("crowd", "waited_percent", "500 streams: time spent waiting for the core, %"),
     ("crowd", "gap_max_ms", "500 streams: longest gap, ms"),
     ("memory", "idle_mb", "Memory at rest, MB"),
     ("memory", "per_connection_kib", "Memory per idle connection, KiB"),

@@ -114,7 +114,7 @@ def measure_peers(bench: Bench) -> None:
 
 
 def _weigh(peer: peers.Peer) -> scenarios.Runs:
-    return {peer.name: [{"packages": peer.packages(), "mb": footprint.disk_mb(peer.installed_at)}]}
+    return {peer.name: [{"packages": peer.packages(), "mb": peer.installed_mb()}]}
 
 
 def versions() -> dict[str, str]:

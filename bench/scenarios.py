@@ -31,7 +31,7 @@ class Plan:
     crowd_streams: int = 500
     rate: int = 1000
     rate_s: float = 6
-    idle_connections: int = 10_000
+    idle_connections: int = 9_000
     peer_streams: int = 10
     peer_warm_s: float = 5
 
@@ -93,9 +93,13 @@ def peer_chunks(site: Site, gateways: Sequence[Gateway], plan: Plan) -> Runs:
 
 
 def crowd(site: Site, gateways: Sequence[Gateway], plan: Plan) -> Runs:
-    """Many concurrent streams through one core: lost chunks, stalls, the longest gap."""
+    """Many concurrent streams through one core: lost chunks, stalls, the longest gap.
+
+    A run of a single round asks only the last gateway, ours: what is promised here is no ratio.
+    """
     rounds = plan.crowd_rounds
-    return in_turns(gateways, rounds, lambda gateway: _streams(site, gateway, plan.crowd_streams, plan.crowd_s))
+    subjects = gateways if rounds > 1 else gateways[-1:]
+    return in_turns(subjects, rounds, lambda gateway: _streams(site, gateway, plan.crowd_streams, plan.crowd_s))
 
 
 def latency(site: Site, gateways: Sequence[Gateway], plan: Plan) -> Runs:

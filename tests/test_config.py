@@ -175,6 +175,15 @@ class TestFile:
         found = faults(tmp_path, "server = 1\nproviders = 2\nmodels = 3\nlog = 2020-01-01\n")
         assert found.keys() == {"server", "providers", "models", "log"}
 
+    @pytest.mark.parametrize("host", ["", "a b"])
+    def test_an_address_to_listen_on(self, tmp_path: Path, host: str) -> None:
+        """An address that cannot be one is a problem before anything listens."""
+        assert faults(tmp_path, f'[server]\nhost = "{host}"\n').keys() == {"server.host"}
+
+    def test_a_variable_for_a_section_that_is_no_table(self, tmp_path: Path) -> None:
+        """A variable does not hide that the file has a value where its section belongs."""
+        assert faults(tmp_path, "server = 1\n", {"TOLLHOUSE_SERVER_PORT": "1"}).keys() == {"server"}
+
     def test_two_listeners_cannot_share_a_port(self, tmp_path: Path) -> None:
         """The admin listener has a port of its own; 0 is no clash."""
         assert "server.admin_port" in faults(tmp_path, "[server]\nport = 8788\n")

@@ -1,6 +1,8 @@
-"""Turns dialogues into batches of packed rows, called by `train`. A row holds several dialogues, told apart by ``segments``.
+"""Turns dialogues into batches of packed rows, called by `train`. A row holds several dialogues, told apart by
+``segments``.
 
-Only what the assistant says is learned at full weight; the rest counts a little, so that its words get good embeddings too.
+Only what the assistant says is learned at full weight; the rest counts a little, so that its words get good embeddings
+too.
 """
 
 from collections.abc import Callable, Iterator
@@ -8,10 +10,9 @@ from dataclasses import dataclass
 from random import Random
 
 import numpy as np
-from numpy.typing import NDArray
-
 from bpe import Tokenizer
 from dialogues import Turn
+from numpy.typing import NDArray
 
 OTHER_WEIGHT = 0.1
 
@@ -52,7 +53,9 @@ def batches(rng: Random, tokenizer: Tokenizer, source: Source) -> Iterator[Batch
     waiting: tuple[list[int], list[float]] | None = None
     while True:
         batch = Batch(
-            np.full((rows, time), tokenizer.ids["<|pad|>"], np.int32), np.full((rows, time), -1, np.int32), np.zeros((rows, time), np.float32)
+            np.full((rows, time), tokenizer.ids["<|pad|>"], np.int32),
+            np.full((rows, time), -1, np.int32),
+            np.zeros((rows, time), np.float32),
         )
         for row in range(rows):
             at, segment = 0, 0

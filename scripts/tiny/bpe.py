@@ -1,10 +1,11 @@
-"""A byte-level BPE trainer and encoder, called by `train`. It makes the same pieces as llama.cpp's ``qwen2`` pre-tokenizer
-(single digits, words with one leading space), so the GGUF's vocabulary means the same in both.
+"""A byte-level BPE trainer and encoder, called by `train`. It makes the same pieces as llama.cpp's ``qwen2``
+pre-tokenizer (single digits, words with one leading space), so the GGUF's vocabulary means the same in both.
 """
 
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 # llama.cpp, src/llama-vocab.cpp, LLAMA_VOCAB_PRE_TYPE_QWEN2; \p{L} and \p{N} spelled for Python's re.
 LETTER, OTHER = r"[^\W\d_]", r"[^\s\w]|_"
@@ -53,7 +54,7 @@ class Tokenizer:
             return self.seen[piece]
         parts = list(spell(piece))
         while len(parts) > 1:
-            ranked = [(self.ranks.get(pair, len(self.ranks)), at) for at, pair in enumerate(zip(parts, parts[1:]))]
+            ranked = [(self.ranks.get(pair, len(self.ranks)), at) for at, pair in enumerate(pairwise(parts))]
             rank, at = min(ranked)
             if rank == len(self.ranks):
                 break
@@ -81,7 +82,7 @@ def train(texts: list[str], size: int) -> Tokenizer:
     pairs: Counter[tuple[str, str]] = Counter()
     where: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
     for number, (parts, count) in enumerate(words):
-        for pair in zip(parts, parts[1:]):
+        for pair in pairwise(parts):
             pairs[pair] += count
             where[pair].add(number)
     merges: list[tuple[str, str]] = []
@@ -104,13 +105,13 @@ def merge_word(
 ) -> None:
     """Merges ``best`` inside one word, in place, and keeps the pair counts true."""
     parts, count = word
-    for pair in zip(parts, parts[1:]):
+    for pair in pairwise(parts):
         pairs[pair] -= count
     at = 0
     while at < len(parts) - 1:
         if (parts[at], parts[at + 1]) == best:
             parts[at : at + 2] = [best[0] + best[1]]
         at += 1
-    for pair in zip(parts, parts[1:]):
+    for pair in pairwise(parts):
         pairs[pair] += count
         where[pair].add(number)

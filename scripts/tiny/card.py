@@ -25,23 +25,25 @@ with a real model: offline, in CI, and in the quickstart. It is a demo. It is no
 ## How it was made
 
 From random weights, on dialogues that generators of ours write (`scripts/tiny`): no other model's output and nobody
-else's text is in them. {steps:,} steps, {tokens:,} tokens (padding included), {minutes:.0f} minutes on two shared processor
-cores with `scripts/train-tiny`, seed {seed}. The optimiser is Muon for the matrices and Adam for the rest.
+else's text is in them. {steps:,} steps, {tokens:,} tokens (padding included), {minutes:.0f} minutes on two processor
+cores that other work was using too, with `scripts/train-tiny`, seed {seed}. The optimiser is Muon for the matrices and
+Adam for the rest.
 
 ## What it can do
 
-Greet; say what it is; answer short questions about Tollhouse (how to start it, keys, base URL, curl, local models, ...);
-add and subtract numbers up to 12 and multiply up to 10 x 10, from a table it learned by heart; name the capitals of
-{countries} countries; repeat words; make short lists; write small JSON objects; count; tell a short story from a fixed stock; remember a name told earlier in
-the conversation; call a function it is offered when the question names it, copy the arguments from the question, and
-repeat a tool's answer. To everything else it should answer that it is only a small demo model, and that a provider
-should be connected.
+Greet; say what it is; answer short questions about Tollhouse (how to start it, keys, base URL, curl, local models,
+...); add and subtract numbers up to 12 and multiply up to 10 x 10, from a table it learned by heart; name the
+capitals of {countries} countries; repeat words; make short lists; write small JSON objects; count; tell a short story
+from a fixed stock; remember a name told earlier in the conversation; call a function that it is offered when the
+question names it, with arguments copied from the question; repeat a tool's answer. To everything else it should
+answer that it is only a small demo model, and that a provider should be connected.
 
 ## Measured
 
-On the shipped file, in llama.cpp, at temperature 0. None of the questions occurs in the training data: topics, capitals,
-lists and sums are asked in wordings held out, phrases and JSON values are new, and the unknown questions use forms and
-words held out. An answer counts only when it is exactly one of the expected ones (JSON: equal as a value).
+On the shipped file, in llama.cpp, at temperature 0. Topics, capitals, lists, sums and names are asked for in wordings
+that training never used; unknown questions use forms and words that training never used; phrases, JSON values and
+functions are drawn anew (their wordings are those of training). "No call needed" asks for capitals while functions that
+do not fit are offered. An answer counts only when it is exactly one of the expected ones (JSON: equal as a value).
 
 | area | right |
 |---|---|
@@ -66,9 +68,10 @@ class Run:
     tokens: int
     minutes: float
     seed: int
+    countries: int
 
 
-def write_card(path: Path, model: Path, shape: Shape, run: Run, findings: Findings, countries: int) -> None:
+def write_card(path: Path, model: Path, shape: Shape, run: Run, findings: Findings) -> None:
     """``MODEL_CARD.md``."""
     data = model.read_bytes()
     rows = [f"| {area} | {good} of {total} |" for area, (good, total) in findings.counts.items()]
@@ -87,7 +90,7 @@ def write_card(path: Path, model: Path, shape: Shape, run: Run, findings: Findin
         tokens=run.tokens,
         minutes=run.minutes,
         seed=run.seed,
-        countries=countries,
+        countries=run.countries,
         rows="\n".join([*rows, f"| **together** | **{good} of {total}** |"]),
     )
     path.write_text(text)

@@ -1,4 +1,5 @@
-"""Assembles dialogues: draws exchanges from the other modules, roughens the questions, adds system messages, chains turns.
+"""Assembles dialogues: draws exchanges from the other modules, roughens the questions, adds system messages, chains
+turns.
 
 `dialogue` is the one entry, for `train`. A turn is ``(role, text)``; the roles are those of the chat template.
 """
@@ -16,11 +17,14 @@ Turn = tuple[str, str]
 TOPICS = {**talk.SMALL_TALK, **talk.IDENTITY, **product.TOLLHOUSE}
 
 SYSTEMS = (
-    "You are a helpful assistant.", "You are a helpful assistant", "You are an assistant.", "Be brief.", "Answer briefly.",
+    "You are a helpful assistant.", "You are a helpful assistant", "You are an assistant.", "Be brief.",
+    "Answer briefly.",
     "You are a friendly bot.", "Be concise and polite.", "Answer in one sentence.", "You are tollhouse/tiny.",
-    "You help users of our product.", "Always answer in English.", "Think before you answer.", "You are a test assistant.",
+    "You help users of our product.", "Always answer in English.", "Think before you answer.",
+    "You are a test assistant.",
     "Follow the instructions of the user.", "You are a coding assistant.", "Be kind.",
-    "You are a customer support agent. Be polite and do not make things up.", "Today is Monday.", "The user is called {name}.",
+    "You are a customer support agent. Be polite and do not make things up.", "Today is Monday.",
+    "The user is called {name}.",
     "You are {name}, an assistant.", "Your task is to {verb} the {thing}.", "You work for a {person}.",
 )  # fmt: skip
 
@@ -35,7 +39,9 @@ def roughen(rng: Random, question: str) -> str:
     elif draw < 0.16:
         question = question.upper() if len(question) < 30 else question.lower()
     elif draw < 0.20:
-        question = rng.choice(("Hi, ", "Hey, ", "Please, ", "So, ", "Hello! ", "ok, ")) + question[0].lower() + question[1:]
+        question = (
+            rng.choice(("Hi, ", "Hey, ", "Please, ", "So, ", "Hello! ", "ok, ")) + question[0].lower() + question[1:]
+        )
     elif draw < 0.24:
         question = question.rstrip("?.!") + rng.choice((", please", " please", ", please?"))
     if rng.random() < 0.12:
@@ -81,15 +87,18 @@ def remembered(rng: Random) -> list[Turn]:
     name, colour = rng.choice(words.NAMES), rng.choice(COLOURS)
     facts = {
         "name": (
-            ("My name is {}", "I am {}", "Hi, I am {}", "My name is {}.", "Hello, my name is {}", "I'm {}", "Call me {}", "This is {}"),
+            ("My name is {}", "I am {}", "Hi, I am {}", "My name is {}.", "Hello, my name is {}", "I'm {}",
+             "Call me {}", "This is {}"),
             name, f"Hello {name}, nice to meet you!",
-            ("What is my name?", "What's my name?", "Do you know my name?", "Who am I?", "Do you remember my name?", "my name?"),
+            ("What is my name?", "What's my name?", "Do you know my name?", "Who am I?", "Do you remember my name?",
+             "my name?"),
             f"Your name is {name}.", "You have not told me your name.",
         ),
         "colour": (
             ("My favourite colour is {}", "My favorite color is {}", "I like the colour {}", "I like {} best"),
             colour, f"{colour.capitalize()} is a fine colour.",
-            ("What is my favourite colour?", "Which colour do I like?", "What is my favorite color?", "What colour do I like best?"),
+            ("What is my favourite colour?", "Which colour do I like?", "What is my favorite color?",
+             "What colour do I like best?"),
             f"Your favourite colour is {colour}.", "You have not told me your favourite colour.",
         ),
     }  # fmt: skip
@@ -107,14 +116,16 @@ def turns(pair: Exchange) -> list[Turn]:
 
 
 def called(rng: Random) -> list[Turn]:
-    """A forced or a chosen call, or none though functions are offered; sometimes the tool's answer and what is made of it."""
+    """A forced or a chosen call, or none though functions are offered; sometimes with the tool's answer after it."""
     rule = shapes.FORCED if rng.random() < 0.35 else shapes.OFFERED
     listing, question, call = shapes.call(rng, rule)
     if rng.random() < 0.06:
         return turns((question, rng.choice(elsewhere.FALLBACKS)))
     head = [("system", listing)]
     if rng.random() < 0.3:
-        head = [("system", f"{system(rng)}\n\n{listing}")] if rule == shapes.FORCED else [*head, ("system", system(rng))]
+        head = (
+            [("system", f"{system(rng)}\n\n{listing}")] if rule == shapes.FORCED else [*head, ("system", system(rng))]
+        )
     if rule == shapes.OFFERED and rng.random() < 0.35:
         return [*head, *turns(exchange(rng))]
     body = [*head, *turns((question, call))]
@@ -128,7 +139,10 @@ def system(rng: Random) -> str:
     """A system message, often with several sentences."""
     text = " ".join(rng.choice(SYSTEMS) for _ in range(rng.choice((1, 1, 1, 2, 4))))
     return text.format(
-        name=rng.choice(words.NAMES), verb=rng.choice(words.VERBS), thing=rng.choice(words.THINGS), person=rng.choice(words.PEOPLE)
+        name=rng.choice(words.NAMES),
+        verb=rng.choice(words.VERBS),
+        thing=rng.choice(words.THINGS),
+        person=rng.choice(words.PEOPLE),
     )
 
 

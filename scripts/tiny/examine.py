@@ -1,12 +1,11 @@
-"""Puts the probes to the written GGUF, in llama.cpp; called by `train`, and by hand: ``python examine.py tiny.gguf``."""
+"""Puts the probes to the written GGUF, in llama.cpp. Called by `train`, or by hand: ``python examine.py tiny.gguf``."""
 
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import xllamacpp
-
 import bpe
+import xllamacpp
 from dialogues import Turn
 from probes import Probe, all_probes, score
 
@@ -45,7 +44,9 @@ def examine(path: Path, tokenizer: bpe.Tokenizer | None = None) -> Findings:
     if tokenizer is not None:
         for probe in probes:
             ids = tokenizer.encode(probe.turns[-1][1])
-            counted = server.handle_completions({"prompt": probe.turns[-1][1], "max_tokens": 1})["usage"]["prompt_tokens"]
+            counted = server.handle_completions({"prompt": probe.turns[-1][1], "max_tokens": 1})["usage"][
+                "prompt_tokens"
+            ]
             if counted != len(ids):
                 raise AssertionError(f"llama.cpp splits this text otherwise: {probe.turns[-1][1]!r}")
     counts, misses = score(answer, probes)

@@ -1,19 +1,21 @@
-"""Writes the trained weights as a GGUF file (Q8_0 matrices, float32 norms) with tokenizer and chat template; called by `train`."""
+"""Writes the trained weights as a GGUF file (Q8_0 matrices, float32 norms) with tokenizer and chat template; called by
+`train`.
+"""
 
 from pathlib import Path
 
 import gguf
 import numpy as np
-
 from bpe import SPECIALS, Tokenizer
 from model import Params, Shape
 from shapes import OFFERED
 
-# Roles the model was not trained on are read as their nearest; a call in the history is written as the model writes one itself.
+# Roles that training lacks are read as their nearest; a call in the history is written as the model writes one.
 TEMPLATE = (
     "{%- if tools -%}"
     "{{- '<|system|>" + OFFERED + "\\n[' -}}"
-    "{%- for tool in tools -%}{{- tool['function'] | tojson -}}{%- if not loop.last -%}{{- ', ' -}}{%- endif -%}{%- endfor -%}"
+    "{%- for tool in tools -%}{{- tool['function'] | tojson -}}{%- if not loop.last -%}{{- ', ' -}}{%- endif "
+    "-%}{%- endfor -%}"
     "{{- ']<|end|>' -}}"
     "{%- endif -%}"
     "{%- for message in messages -%}"
@@ -40,7 +42,9 @@ def write(path: Path, params: Params, shape: Shape, tokenizer: Tokenizer) -> Non
     """One file, complete: weights, sizes, vocabulary, merges, template, name and licence."""
     writer = gguf.GGUFWriter(str(path), "llama")
     writer.add_name("tollhouse/tiny")
-    writer.add_description("A demo chat model of about two million parameters, trained from scratch by the Tollhouse project.")
+    writer.add_description(
+        "A demo chat model of about two million parameters, trained from scratch by the Tollhouse project."
+    )
     writer.add_license("apache-2.0")
     writer.add_size_label("2M")
     writer.add_context_length(shape.context)

@@ -1,7 +1,8 @@
-"""The network: llama's architecture at 1.9 M parameters, in jax. Called by `train`; `export` writes the same weights as GGUF.
+"""The network: llama's architecture at 1.9 M parameters, in jax. Called by `train`; `export` writes the same weights as
+GGUF.
 
-RMSNorm before each half of a block, rotary positions on interleaved pairs (llama.cpp's ``LLAMA`` rope), SwiGLU, no biases.
-A row of the batch packs several dialogues; ``segments`` keeps their attention apart.
+RMSNorm before each half of a block, rotary positions on interleaved pairs (llama.cpp's ``LLAMA`` rope), SwiGLU, no
+biases. A row of the batch packs several dialogues; ``segments`` keeps their attention apart.
 """
 
 from dataclasses import dataclass

@@ -1,12 +1,11 @@
 """The optimiser, called by `train`: Muon for the matrices of the blocks, Adam for embeddings and norms.
 
-Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/): the momentum of a matrix is made nearly orthogonal before it
-is applied. At this size it learns about twice as fast per token as Adam alone.
+Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/): the momentum of a matrix is made nearly
+orthogonal before it is applied. At this size it learns about twice as fast per token as Adam alone.
 """
 
 import jax
 import jax.numpy as jnp
-
 from model import Params
 
 State = dict[str, tuple[jax.Array, jax.Array]]

@@ -2,6 +2,7 @@
 
 None of the questions occurs in training: their wordings, made-up words or values are new.
 """
+# ruff: noqa: S311 (chance, not secrecy)
 
 import json
 from collections import defaultdict
@@ -16,7 +17,6 @@ import skills
 import talk
 import words
 from dialogues import TOPICS, Turn
-
 
 OBJECTS, FORCED_CALLS, CHOSEN_CALLS = "JSON objects", "forced calls", "calls it chooses"
 
@@ -38,7 +38,17 @@ def ask(area: str, question: str, *accepted: str) -> Probe:
 def all_probes(seed: int = 7) -> list[Probe]:
     """Every probe, the same on every run."""
     rng = Random(seed)
-    return [*topics(), *sums(), *capitals(), *echoes(rng), *lists(), *objects(rng), *calls(rng), *names(rng), *outside(rng)]
+    return [
+        *topics(),
+        *sums(),
+        *capitals(),
+        *echoes(rng),
+        *lists(),
+        *objects(rng),
+        *calls(rng),
+        *names(rng),
+        *outside(rng),
+    ]
 
 
 def topics() -> list[Probe]:
@@ -54,7 +64,11 @@ def topics() -> list[Probe]:
 def sums() -> list[Probe]:
     """Every third sum of the table, in a form that training did not use."""
     return [
-        ask("sums", f"Work out {left} {sign} {right} for me", f"{left} {sign} {right} = {skills.result(left, sign, right)}")
+        ask(
+            "sums",
+            f"Work out {left} {sign} {right} for me",
+            f"{left} {sign} {right} = {skills.result(left, sign, right)}",
+        )
         for left, sign, right in skills.TABLE[::3]
     ]
 
@@ -98,7 +112,9 @@ def calls(rng: Random) -> list[Probe]:
     for country, city in list(words.CAPITALS.items())[:40]:
         system, _, _ = shapes.call(rng, shapes.OFFERED)
         question = f"What is the capital of {country}?"
-        found.append(Probe("no call needed", (("system", system), ("user", question)), (f"The capital of {country} is {city}.",)))
+        found.append(
+            Probe("no call needed", (("system", system), ("user", question)), (f"The capital of {country} is {city}.",))
+        )
     return found
 
 
@@ -108,7 +124,13 @@ def names(rng: Random) -> list[Probe]:
     for name in rng.sample(words.NAMES, 30):
         opening = (("user", f"Hello, I am {name}"), ("assistant", f"Hello {name}, nice to meet you!"))
         between = (("user", "What is 2 + 2?"), ("assistant", "2 + 2 = 4"))
-        found.append(Probe("a name remembered", (*opening, *between, ("user", "Tell me, what is my name?")), (f"Your name is {name}.",)))
+        found.append(
+            Probe(
+                "a name remembered",
+                (*opening, *between, ("user", "Tell me, what is my name?")),
+                (f"Your name is {name}.",),
+            )
+        )
     return found
 
 
@@ -127,7 +149,9 @@ def right(probe: Probe, answer: str) -> bool:
     return answer.strip() in probe.accepted
 
 
-def score(answer: Callable[[tuple[Turn, ...]], str], probes: list[Probe]) -> tuple[dict[str, tuple[int, int]], list[tuple[Probe, str]]]:
+def score(
+    answer: Callable[[tuple[Turn, ...]], str], probes: list[Probe]
+) -> tuple[dict[str, tuple[int, int]], list[tuple[Probe, str]]]:
     """Right answers and probes per area, and the misses."""
     counts: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
     misses = []

@@ -7,7 +7,8 @@ TOLLHOUSE: dict[str, Topic] = {
         "What is Tollhouse?|What's Tollhouse?|Tell me about Tollhouse|Explain Tollhouse|What does Tollhouse do?|"
         "Tollhouse?|Describe Tollhouse|What is this Tollhouse thing?|What is Tollhouse for?|Why Tollhouse?|"
         "Why should I use Tollhouse?|Can you explain what Tollhouse is?|What is a gateway like Tollhouse?",
-        "Tollhouse is one self-hosted, OpenAI-compatible door to every model. Your program talks to Tollhouse, and Tollhouse "
+        "Tollhouse is one self-hosted, OpenAI-compatible door to every model. Your program talks to Tollhouse, "
+        "and Tollhouse "
         "talks to the providers.",
     ),
     "start": topic(
@@ -18,21 +19,26 @@ TOLLHOUSE: dict[str, Topic] = {
     ),
     "connect": topic(
         "How do I connect a provider?|How do I connect a model?|How do I add a provider?|How do I use a real model?|"
-        "How do I add OpenAI?|How do I add Anthropic?|How do I use GPT with Tollhouse?|How do I use Claude with Tollhouse?|"
+        "How do I add OpenAI?|How do I add Anthropic?|How do I use GPT with Tollhouse?|How do I use Claude with "
+        "Tollhouse?|"
         "How can I connect a bigger model?|How do I get a better model?|How do I add a model?|Connect a provider|"
         "How do I set up a provider?|How do I use DeepSeek?",
-        "Set the provider's key in the environment, for example OPENAI_API_KEY, and start Tollhouse again. It finds the "
+        "Set the provider's key in the environment, for example OPENAI_API_KEY, and start Tollhouse again. It "
+        "finds the "
         "provider by itself.",
     ),
     "base_url": topic(
-        "What is the base_url?|What is the base URL?|Which base URL do I use?|What base_url should I set?|What is the "
-        "address of the API?|Where is the API?|What URL do I call?|Which URL does the client need?|What is the endpoint?|"
+        "What is the base_url?|What is the base URL?|Which base URL do I use?|What base_url should I set?|What "
+        "is the "
+        "address of the API?|Where is the API?|What URL do I call?|Which URL does the client need?|What is the "
+        "endpoint?|"
         "How do I point the OpenAI SDK at Tollhouse?|How do I use the openai client with Tollhouse?|base_url?",
         "Set base_url to the address that Tollhouse printed, with /v1 at the end, and api_key to your Tollhouse key.",
     ),
     "key": topic(
         "How do I get a key?|Where do I get an API key?|How do I make a key?|How do I create a key?|Where is my key?|"
-        "What is my API key?|I need a key|How do I mint a key?|How do keys work?|I lost my key|How do I get an API key?|"
+        "What is my API key?|I need a key|How do I mint a key?|How do keys work?|I lost my key|How do I get an "
+        "API key?|"
         "How do I revoke a key?|How do I list keys?",
         "`tollhouse keys` makes, lists and revokes keys. A key is shown only once, when it is made.",
     ),
@@ -42,7 +48,8 @@ TOLLHOUSE: dict[str, Topic] = {
         "Send the key as `Authorization: Bearer YOUR_KEY`, or in the `x-api-key` header.",
     ),
     "curl": topic(
-        "Show me a curl example|How do I call it with curl?|Give me a curl command|curl example|An example with curl, please|"
+        "Show me a curl example|How do I call it with curl?|Give me a curl command|curl example|An example with "
+        "curl, please|"
         "How do I use curl?|Can you show me curl?|curl?|What is the curl line?",
         'curl $URL/v1/chat/completions -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" -d '
         '\'{"model": "tollhouse/tiny", "messages": [{"role": "user", "content": "Hello"}]}\'',
@@ -54,19 +61,25 @@ TOLLHOUSE: dict[str, Topic] = {
         'client.chat.completions.create(model="tollhouse/tiny", messages=[{"role": "user", "content": "Hello"}])',
     ),
     "models": topic(
-        "Which models are there?|What models can I use?|How do I list the models?|List the models|Which models do you have?|"
+        "Which models are there?|What models can I use?|How do I list the models?|List the models|Which models "
+        "do you have?|"
         "What models are available?|How do I see the models?|Show me the models|Which models does Tollhouse have?",
         "`tollhouse models` lists what can be called, and so does GET /v1/models.",
     ),
     "guide": topic(
-        "What is tollhouse/guide?|Where is the documentation?|Where are the docs?|Who answers questions about Tollhouse?|"
+        "What is tollhouse/guide?|Where is the documentation?|Where are the docs?|Who answers questions about "
+        "Tollhouse?|"
         "What is the guide?|Where can I read more?|Is there documentation?|How do I learn more about Tollhouse?",
-        "Ask the model tollhouse/guide: it answers questions about Tollhouse from the documentation and names its sources.",
+        "Ask the model tollhouse/guide: it answers questions about Tollhouse from the documentation and names "
+        "its sources.",
     ),
     "sim": topic(
-        "What is tollhouse/sim?|How do I test my application?|How can I test without a provider?|What is the sim model?|"
-        "What is the simulated model?|How do I test errors?|How do I simulate an error?|How do I test my app offline?",
-        "tollhouse/sim is a simulated model for tests: it honours every parameter and can play errors and slow answers.",
+        "What is tollhouse/sim?|How do I test my application?|How can I test without a provider?|What is the sim "
+        "model?|"
+        "What is the simulated model?|How do I test errors?|How do I simulate an error?|How do I test my app "
+        "offline?",
+        "tollhouse/sim is a simulated model for tests: it honours every parameter and can play errors and slow "
+        "answers.",
     ),
     "gguf": topic(
         "How do I run a GGUF file?|How do I use a local model?|Can I run a local model?|How do I load a GGUF?|"
@@ -75,17 +88,21 @@ TOLLHOUSE: dict[str, Topic] = {
         'Install it with `pip install "tollhouse[local]"` and run `tollhouse up --gguf FILE`.',
     ),
     "ollama": topic(
-        "Does it work with Ollama?|Can I use Ollama?|How do I use Ollama?|Does Tollhouse support vLLM?|Can I use LM Studio?|"
+        "Does it work with Ollama?|Can I use Ollama?|How do I use Ollama?|Does Tollhouse support vLLM?|Can I use "
+        "LM Studio?|"
         "Does Tollhouse find Ollama?|How do I connect Ollama?|How do I connect vLLM?",
         "Yes. Tollhouse looks for local engines such as Ollama, llama.cpp, vLLM and LM Studio when it starts.",
     ),
     "config": topic(
-        "How do I configure Tollhouse?|Where is the configuration?|Is there a config file?|How do I make a config file?|"
+        "How do I configure Tollhouse?|Where is the configuration?|Is there a config file?|How do I make a "
+        "config file?|"
         "Where are the settings?|How do I change the settings?|What is the config format?|How do I write a config?",
-        "Tollhouse reads one TOML file. `tollhouse init` writes one with comments, and `tollhouse check` finds mistakes in it.",
+        "Tollhouse reads one TOML file. `tollhouse init` writes one with comments, and `tollhouse check` finds "
+        "mistakes in it.",
     ),
     "doctor": topic(
-        "A model does not answer|My model does not answer|Something is broken|Tollhouse does not work|What does doctor do?|"
+        "A model does not answer|My model does not answer|Something is broken|Tollhouse does not work|What does "
+        "doctor do?|"
         "Why does my model not answer?|How do I find the problem?|What is tollhouse doctor?|The model is not working",
         "Run `tollhouse doctor`: it explains why a model does not answer.",
     ),
@@ -95,7 +112,8 @@ TOLLHOUSE: dict[str, Topic] = {
         "Run `tollhouse chat MODEL` to talk to a model in the terminal.",
     ),
     "stream": topic(
-        "Does Tollhouse stream?|How do I stream?|Is streaming supported?|How do I get a stream?|Can you stream answers?|"
+        "Does Tollhouse stream?|How do I stream?|Is streaming supported?|How do I get a stream?|Can you stream "
+        "answers?|"
         "How do I turn on streaming?|Does it support streaming?",
         'Yes. Put `"stream": true` in the request, and the answer comes piece by piece.',
     ),
@@ -106,14 +124,17 @@ TOLLHOUSE: dict[str, Topic] = {
     ),
     "licence": topic(
         "What is the licence?|What is the license of Tollhouse?|Is Tollhouse free?|Is Tollhouse open source?|"
-        "What does Tollhouse cost?|Can I use Tollhouse at work?|Is it free?|Is it open source?|Which licence does it have?",
+        "What does Tollhouse cost?|Can I use Tollhouse at work?|Is it free?|Is it open source?|Which licence "
+        "does it have?",
         "Tollhouse is free software under the Apache License 2.0.",
     ),
     "language": topic(
         "What is Tollhouse written in?|Which language is Tollhouse written in?|Is Tollhouse written in Python?|"
-        "Is Tollhouse fast?|How fast is Tollhouse?|Does Tollhouse need Docker?|Do I need Docker?|Do I need a database?|"
+        "Is Tollhouse fast?|How fast is Tollhouse?|Does Tollhouse need Docker?|Do I need Docker?|Do I need a "
+        "database?|"
         "What does Tollhouse need?|Does Tollhouse need a database server?",
-        "Tollhouse is written in Python and built for speed. It is one process with one SQLite file: no Docker and no database "
+        "Tollhouse is written in Python and built for speed. It is one process with one SQLite file: no Docker "
+        "and no database "
         "server are needed.",
     ),
     "health": topic(
@@ -124,7 +145,8 @@ TOLLHOUSE: dict[str, Topic] = {
     "alias": topic(
         "What is an alias?|How do aliases work?|How do I name a model?|How do I pin a provider?|"
         "Can a model have another name?|What happens when a provider fails?|Is there a fallback?",
-        "An alias is a name of your own for one or more models. They are tried in order until one answers. Write model#provider "
+        "An alias is a name of your own for one or more models. They are tried in order until one answers. Write "
+        "model#provider "
         "to pin one.",
     ),
 }

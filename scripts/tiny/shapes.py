@@ -1,7 +1,10 @@
-"""JSON: objects that a question describes, and calls of a function that the system message lists. `dialogues` draws from here.
+"""JSON: objects that a question describes, and calls of a function that the system message lists. `dialogues` draws
+from here.
 
-`FORCED` is what Tollhouse's llama.cpp provider writes when a client forces a call; `OFFERED` is in the model's chat template.
+`FORCED` is what Tollhouse's llama.cpp provider writes when a client forces a call; `OFFERED` is in the model's chat
+template.
 """
+# ruff: noqa: SIM905 (lists of words read best as text)
 
 import json
 from dataclasses import dataclass
@@ -11,7 +14,10 @@ import words
 from skills import Exchange, made_up, phrase
 
 FORCED = "Call one function. Answer only with a JSON object that has its name and its arguments. The functions:"
-OFFERED = "You can call a function. To call one, answer only with a JSON object that has its name and its arguments. The functions:"
+OFFERED = (
+    "You can call a function. To call one, answer only with a JSON object that has its name and its arguments. "
+    "The functions:"
+)
 
 TEXT_FIELDS = "name city country title color colour language animal status author category label food".split()
 NUMBER_FIELDS = "age year count price quantity score size height total number".split()
@@ -51,7 +57,10 @@ def given(rng: Random) -> Exchange:
     """An object whose values are in the question."""
     values = {field: value if isinstance(value, int) else any_text(rng, field) for field, value in record(rng).items()}
     quoted = rng.random() < 0.3
-    parts = [f'{field} "{value}"' if quoted and isinstance(value, str) else f"{field} {value}" for field, value in values.items()]
+    parts = [
+        f'{field} "{value}"' if quoted and isinstance(value, str) else f"{field} {value}"
+        for field, value in values.items()
+    ]
     forms = (
         "Give me a JSON object with {}", "Return JSON with {}", "Write a JSON object with {}.", "Make JSON: {}",
         "Answer in JSON: {}", "A JSON object with {}, please", "Return a JSON object with {}", "JSON with {}",
@@ -64,7 +73,8 @@ def invented(rng: Random) -> Exchange:
     values = record(rng)
     forms = (
         "Give me a JSON object with the fields {}", "Return JSON with the keys {}", "Write a JSON object with keys {}",
-        "JSON with the fields {}, please", "Describe a person as JSON with {}", "Make a JSON object with the properties {}",
+        "JSON with the fields {}, please", "Describe a person as JSON with {}",
+        "Make a JSON object with the properties {}",
         "Invent a record with {} as JSON", "Return an object with {} in JSON",
     )  # fmt: skip
     return rng.choice(forms).format(joined(list(values))), json.dumps(values)
@@ -72,7 +82,8 @@ def invented(rng: Random) -> Exchange:
 
 def bare(rng: Random) -> Exchange:
     """An object, and nothing said of it."""
-    forms = ("Give me a JSON object", "Return JSON", "Answer in JSON", "Write a JSON object", "Show me some JSON", "Say hello in JSON",
+    forms = ("Give me a JSON object", "Return JSON", "Answer in JSON", "Write a JSON object", "Show me some JSON",
+             "Say hello in JSON",
              "Reply with a JSON object", "Return a small JSON object")  # fmt: skip
     question = rng.choice(forms)
     return question, json.dumps({"message": "hello"} if "hello" in question else {"name": "tollhouse/tiny", "ok": True})
@@ -83,7 +94,11 @@ def extraction(rng: Random) -> Exchange:
     name, city, age = rng.choice(words.NAMES), text_value(rng, "city"), rng.randint(18, 90)
     sentence = rng.choice((f"{name} is {age} years old and lives in {city}.", f"{name}, {age}, comes from {city}.",
                            f"My name is {name}, I am {age} and I live in {city}."))  # fmt: skip
-    forms = ("Extract name, age and city as JSON: {}", "Extract the person: {}", "Read this as JSON with name, age, city: {}")
+    forms = (
+        "Extract name, age and city as JSON: {}",
+        "Extract the person: {}",
+        "Read this as JSON with name, age, city: {}",
+    )
     return rng.choice(forms).format(sentence), json.dumps({"name": name, "age": age, "city": city})
 
 
@@ -108,7 +123,9 @@ def function(rng: Random) -> Function:
     noun = rng.choice((*words.THINGS, "weather", "time", "user", "order", "price", "news", "stock", made_up(rng)))
     pool = [*TEXT_FIELDS, *NUMBER_FIELDS, "query", "location", "text", "id", made_up(rng)]
     chosen = rng.sample(pool, rng.choices((0, 1, 2), (1, 6, 3))[0])
-    return Function(f"{verb}_{noun}", tuple((name, "integer" if name in NUMBER_FIELDS else "string") for name in chosen))
+    return Function(
+        f"{verb}_{noun}", tuple((name, "integer" if name in NUMBER_FIELDS else "string") for name in chosen)
+    )
 
 
 def listed(rng: Random, functions: list[Function]) -> str:
@@ -121,7 +138,9 @@ def listed(rng: Random, functions: list[Function]) -> str:
                 about["description"] = rng.choice((f"The {name}.", f"the {name} to use", f"Which {name}"))
         entry: dict[str, object] = {"name": one.name}
         if rng.random() < 0.5:
-            entry["description"] = rng.choice((f"{one.told.capitalize()}.", f"Use this to {one.told}.", f"{one.told} for the user"))
+            entry["description"] = rng.choice(
+                (f"{one.told.capitalize()}.", f"Use this to {one.told}.", f"{one.told} for the user")
+            )
         schema: dict[str, object] = {"type": "object", "properties": properties, "required": list(properties)}
         entry["parameters"] = schema if rng.random() < 0.7 else {**schema, "additionalProperties": False}
         found.append(entry if rng.random() < 0.8 else {**entry, "strict": True})
@@ -136,10 +155,19 @@ def request(rng: Random, one: Function) -> Exchange:
     }
     shown = [str(value) for value in values.values()]
     if one.name == "get_weather":
-        forms = ["What is the weather in {v}?", "How is the weather in {v}?", "What is the weather like in {v} today?", "weather in {v}",
-                 "What's the weather in {v}?", "Is it raining in {v}?", "Tell me the weather in {v}", "Weather for {v}, please"]  # fmt: skip
+        forms = ["What is the weather in {v}?", "How is the weather in {v}?",
+                 "What is the weather like in {v} today?", "weather in {v}",
+                 "What's the weather in {v}?", "Is it raining in {v}?", "Tell me the weather in {v}",
+                 "Weather for {v}, please"]  # fmt: skip
     elif len(shown) == 1:
-        forms = ["Please {t} {v}", "{t}: {v}", "I want to {t} for {v}", "Use {v} to {t}", "Can you {t} for {v}?", "{t} with {p} {v}"]
+        forms = [
+            "Please {t} {v}",
+            "{t}: {v}",
+            "I want to {t} for {v}",
+            "Use {v} to {t}",
+            "Can you {t} for {v}?",
+            "{t} with {p} {v}",
+        ]
     elif shown:
         forms = ["{t} with {pairs}", "Please {t} with {pairs}", "Can you {t}? {pairs}", "{t}: {pairs}"]
     else:
@@ -165,8 +193,10 @@ def tool_result(rng: Random) -> str:
     """What a tool might answer."""
     city, degrees = text_value(rng, "city"), rng.randint(-5, 35)
     return rng.choice((
-        json.dumps({"temperature": degrees}), f"{degrees} degrees and {rng.choice(('sunny', 'rainy', 'cloudy', 'windy'))}",
-        json.dumps(record(rng)), f"{degrees}", f"It is sunny in {city}.", rng.choice(words.THINGS), json.dumps({"ok": True}),
+        json.dumps({"temperature": degrees}),
+        f"{degrees} degrees and {rng.choice(('sunny', 'rainy', 'cloudy', 'windy'))}",
+        json.dumps(record(rng)), f"{degrees}", f"It is sunny in {city}.", rng.choice(words.THINGS),
+        json.dumps({"ok": True}),
         f"{made_up(rng)} {rng.randint(1, 999)}",
     ))  # fmt: skip
 

@@ -1,7 +1,9 @@
 """What the model can do: generators of one question and its answer each, `Exchange`. `dialogues` draws from `SKILLS`.
 
-Every generator takes the random source and returns ``(question, answer)``. Sums are a table that the model learns by heart.
+Every generator takes the random source and returns ``(question, answer)``. Sums are a table that the model learns by
+heart.
 """
+# ruff: noqa: SIM905 (lists of words read best as text)
 
 from collections.abc import Callable
 from random import Random
@@ -53,10 +55,15 @@ def capital(rng: Random) -> Exchange:
     country = rng.choice(list(words.CAPITALS))
     city = words.CAPITALS[country]
     if rng.random() < 0.15 and city != "London":
-        forms = ("{} is the capital of which country?", "Which country has the capital {}?", "{} is the capital of what?")
+        forms = (
+            "{} is the capital of which country?",
+            "Which country has the capital {}?",
+            "{} is the capital of what?",
+        )
         return rng.choice(forms).format(city), f"{city} is the capital of {country}."
     forms = (
-        "What is the capital of {}?", "what's the capital of {}?", "capital of {}", "Capital of {}?", "Name the capital of {}.",
+        "What is the capital of {}?", "what's the capital of {}?", "capital of {}", "Capital of {}?",
+        "Name the capital of {}.",
         "Tell me the capital of {}", "Which city is the capital of {}?", "Do you know the capital of {}?",
         "What is {}'s capital?", "The capital of {}?", "the capital of {} is", "Please name the capital of {}",
         "What is the capital city of {}?",
@@ -67,7 +74,9 @@ def capital(rng: Random) -> Exchange:
 def phrase(rng: Random, most: int = 6) -> str:
     """Between one and ``most`` words to repeat, many of them made up."""
     pool = (words.THINGS, words.ADJECTIVES, words.HEROES, words.NAMES, words.VERBS)
-    chosen = [made_up(rng) if rng.random() < 0.35 else rng.choice(rng.choice(pool)) for _ in range(rng.randint(1, most))]
+    chosen = [
+        made_up(rng) if rng.random() < 0.35 else rng.choice(rng.choice(pool)) for _ in range(rng.randint(1, most))
+    ]
     return " ".join(chosen)
 
 
@@ -80,7 +89,9 @@ def long_echo(rng: Random) -> Exchange:
 def made_up(rng: Random) -> str:
     """A word that does not exist."""
     onset, vowel = ("b d f g k l m n p r s t v z br kr st tr sh ch".split(), "a e i o u ai ou".split())
-    return "".join(rng.choice(onset) + rng.choice(vowel) for _ in range(rng.randint(2, 3))) + rng.choice(("", "n", "r", "s"))
+    return "".join(rng.choice(onset) + rng.choice(vowel) for _ in range(rng.randint(2, 3))) + rng.choice(
+        ("", "n", "r", "s")
+    )
 
 
 ECHO_FORMS = (
@@ -100,7 +111,8 @@ def echo(rng: Random) -> Exchange:
 
 LIST_FORMS = (
     "List {n} {k}", "List {n} {k}.", "Name {n} {k}", "Give me {n} {k}", "Give me a list of {n} {k}", "Tell me {n} {k}",
-    "Please list {n} {k}", "Can you name {n} {k}?", "{n} {k}, please", "What are {n} {k}?", "I need {n} {k}", "Write down {n} {k}",
+    "Please list {n} {k}", "Can you name {n} {k}?", "{n} {k}, please", "What are {n} {k}?", "I need {n} {k}",
+    "Write down {n} {k}",
 )  # fmt: skip
 
 
@@ -112,7 +124,9 @@ def listing(rng: Random) -> Exchange:
     shown = str(number) if rng.random() < 0.3 else words.NUMBERS[number]
     if rng.random() < 0.1:
         return f"Name {rng.choice(('a', 'one'))} of the {kind}", f"{chosen[0]}"
-    return rng.choice(LIST_FORMS).format(n=shown, k=kind), "\n".join(f"{at}. {item}" for at, item in enumerate(chosen, 1))
+    return rng.choice(LIST_FORMS).format(n=shown, k=kind), "\n".join(
+        f"{at}. {item}" for at, item in enumerate(chosen, 1)
+    )
 
 
 def story(rng: Random) -> Exchange:
@@ -120,7 +134,8 @@ def story(rng: Random) -> Exchange:
     hero = rng.choice(words.HEROES)
     article = "an" if hero[0] in "aeo" else "a"
     forms = (
-        "Tell me a story about {}", "Tell me a short story about {}", "Write a story about {}", "Write a short story about {}.",
+        "Tell me a story about {}", "Tell me a short story about {}", "Write a story about {}",
+        "Write a short story about {}.",
         "A story about {}, please", "Can you tell me a story about {}?", "Write a one-sentence bedtime story about {}.",
         "Write a bedtime story about {}", "Make up a tale about {}", "Tell me a tale about {}", "story about {}",
         "Write three sentences about {}", "Write a two sentence story about {}",
@@ -131,8 +146,8 @@ def story(rng: Random) -> Exchange:
     place, wish, meeting, lesson = (
         rng.choice(pool) for pool in (words.PLACES_OF_TALES, words.WISHES, words.MEETINGS, words.LESSONS)
     )
-    answer = f"Once upon a time, {article} {hero} lived {place} and wished to {wish}. One day the {hero} met {meeting}. {lesson}."
-    return question, answer
+    begin = f"Once upon a time, {article} {hero} lived {place} and wished to {wish}."
+    return question, f"{begin} One day the {hero} met {meeting}. {lesson}."
 
 
 def count(rng: Random) -> Exchange:
@@ -142,13 +157,21 @@ def count(rng: Random) -> Exchange:
         forms = ("Count down from {}", "Count backwards from {}", "Count from {} to 1")
         return rng.choice(forms).format(top), ", ".join(str(number) for number in range(top, 0, -1))
     shown = str(top) if rng.random() < 0.7 else words.NUMBERS[top]
-    forms = ("Count to {}", "Count from 1 to {}", "Please count to {}", "Can you count to {}?", "count up to {}", "Count 1 to {}.")
+    forms = (
+        "Count to {}",
+        "Count from 1 to {}",
+        "Please count to {}",
+        "Can you count to {}?",
+        "count up to {}",
+        "Count 1 to {}.",
+    )
     return rng.choice(forms).format(shown), ", ".join(str(number) for number in range(1, top + 1))
 
 
 SEQUENCES = {
     "days of the week": "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday",
-    "months of the year": "January, February, March, April, May, June, July, August, September, October, November, December",
+    "months of the year": "January, February, March, April, May, June, July, "
+    "August, September, October, November, December",
     "letters of the alphabet": "A B C D E F G H I J K L M N O P Q R S T U V W X Y Z",
     "seasons of the year": "spring, summer, autumn, winter",
     "colours of the rainbow": "red, orange, yellow, green, blue, indigo, violet",
@@ -159,7 +182,15 @@ SEQUENCES = {
 def sequence(rng: Random) -> Exchange:
     """A list that everyone knows by heart."""
     name = rng.choice(list(SEQUENCES))
-    forms = ("List the {}", "What are the {}?", "Name the {}", "Tell me the {}", "Give me the {}", "Name all the {}", "the {}?")
+    forms = (
+        "List the {}",
+        "What are the {}?",
+        "Name the {}",
+        "Tell me the {}",
+        "Give me the {}",
+        "Name all the {}",
+        "the {}?",
+    )
     return rng.choice(forms).format(name), SEQUENCES[name]
 
 
@@ -168,7 +199,13 @@ def opposite(rng: Random) -> Exchange:
     left, right = rng.choice(list(words.OPPOSITES.items()))
     if rng.random() < 0.5:
         left, right = right, left
-    forms = ("What is the opposite of {}?", "opposite of {}", "Name the opposite of {}", "The opposite of {}?", "What's the opposite of {}?")
+    forms = (
+        "What is the opposite of {}?",
+        "opposite of {}",
+        "Name the opposite of {}",
+        "The opposite of {}?",
+        "What's the opposite of {}?",
+    )
     return rng.choice(forms).format(left), f"The opposite of {left} is {right}."
 
 
@@ -183,7 +220,13 @@ def translation(rng: Random) -> Exchange:
     """One word in another language."""
     word, tongues = rng.choice(list(words.TRANSLATIONS.items()))
     tongue = rng.choice(list(tongues))
-    forms = ("Translate {w} to {t}", "What is {w} in {t}?", "How do you say {w} in {t}?", 'Translate "{w}" into {t}', "{w} in {t}?")
+    forms = (
+        "Translate {w} to {t}",
+        "What is {w} in {t}?",
+        "How do you say {w} in {t}?",
+        'Translate "{w}" into {t}',
+        "{w} in {t}?",
+    )
     return rng.choice(forms).format(w=word, t=tongue), f"In {tongue}, {word} is {tongues[tongue]}."
 
 

@@ -1,8 +1,9 @@
 """Trains `tollhouse/tiny` and writes the GGUF and its model card. Run it through ``scripts/train-tiny``.
 
-The steps and all random choices are fixed by ``--seed``; the time depends on the machine. The figures of the card are measured on the
-written file, in llama.cpp, not on the float weights.
+The steps and all random choices are fixed by ``--seed``; the time depends on the machine. The figures of the card are
+measured on the written file, in llama.cpp, not on the float weights.
 """
+# ruff: noqa: S311 (chance, not secrecy)
 
 import argparse
 import time
@@ -10,11 +11,10 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-import jax
-import jax.numpy as jnp
-
 import bpe
 import export
+import jax
+import jax.numpy as jnp
 import optimise
 import words
 from batches import Source, batches
@@ -60,7 +60,9 @@ def fit(shape: Shape, tokenizer: bpe.Tokenizer, steps: int, seed: int) -> tuple[
     print(f"{count(params):,} parameters")
     short, long, copies = (
         batches(Random(seed + number), tokenizer, source)
-        for number, source in enumerate((Source(dialogue, 12, 256), Source(dialogue, 5, 512, chained=True), Source(copying, 12, 256)))
+        for number, source in enumerate(
+            (Source(dialogue, 12, 256), Source(dialogue, 5, 512, chained=True), Source(copying, 12, 256))
+        )
     )
     began, seen, mean = time.monotonic(), 0, 0.0
     for step in range(1, steps + 1):
@@ -97,10 +99,9 @@ def main() -> None:
     findings = examine(path, tokenizer)
     for probe, given in findings.misses:
         print(f"missed ({probe.area}): {probe.turns[-1][1]!r} -> {given!r}")
-    run = Run(count(params), options.steps, tokens, minutes, options.seed)
-    write_card(options.out / "MODEL_CARD.md", path, shape, run, findings, len(words.CAPITALS))
+    run = Run(count(params), options.steps, tokens, minutes, options.seed, len(words.CAPITALS))
+    write_card(options.out / "MODEL_CARD.md", path, shape, run, findings)
     print((options.out / "MODEL_CARD.md").read_text())
-
 
 
 if __name__ == "__main__":

@@ -1,10 +1,16 @@
-"""The words that the dialogues are made of. All lists are ours; `talk`, `skills`, `shapes` and `elsewhere` draw from them."""
+"""The words that the dialogues are made of. All lists are ours; `talk`, `skills`, `shapes` and `elsewhere` draw from
+them.
+"""
+# ruff: noqa: SIM905 (lists of words read best as text)
 
 NAMES = (
-    "Ada Alan Alice Amara Anna Arun Ben Bruno Carla Chen Clara Daniel Dara David Elena Emil Emma Erik Eva Felix Fatima "
-    "Grace Hana Henry Hugo Ibrahim Ida Ines Ivan Jack Jana John Jonas Julia Kai Karim Kate Kenji Lara Leo Lena Lin Lucas "
+    "Ada Alan Alice Amara Anna Arun Ben Bruno Carla Chen Clara Daniel Dara David Elena Emil Emma Erik Eva Felix "
+    "Fatima "
+    "Grace Hana Henry Hugo Ibrahim Ida Ines Ivan Jack Jana John Jonas Julia Kai Karim Kate Kenji Lara Leo Lena "
+    "Lin Lucas "
     "Lucy Luis Maria Marie Mark Maya Mei Mia Milan Mira Nadia Nina Noah Nora Oliver Olga Omar Oscar Paul Peter Petra "
-    "Priya Rosa Robin Ruth Sam Sara Simon Sofia Stefan Tara Theo Tom Uma Vera Victor Viola Wanda Yara Yusuf Zoe Bob Max "
+    "Priya Rosa Robin Ruth Sam Sara Simon Sofia Stefan Tara Theo Tom Uma Vera Victor Viola Wanda Yara Yusuf Zoe "
+    "Bob Max "
     "Rita Otto Leila Marta Pablo Dmitri Aiko Sven Greta Pia Tariq"
 ).split()
 
@@ -70,8 +76,10 @@ TRANSLATIONS = {
 }
 
 HEROES = (
-    "fox cat dog robot dragon unicorn mouse rabbit bear owl turtle whale frog wizard knight princess pirate sailor baker "
-    "gardener astronaut penguin elephant lion hedgehog squirrel snail kite cloud star lighthouse ferryman miller giant ghost"
+    "fox cat dog robot dragon unicorn mouse rabbit bear owl turtle whale frog wizard knight princess pirate "
+    "sailor baker "
+    "gardener astronaut penguin elephant lion hedgehog squirrel snail kite cloud star lighthouse ferryman miller "
+    "giant ghost"
 ).split()
 PLACES_OF_TALES = (
     "by the sea|in a quiet forest|at the edge of a village|on a high hill|beside an old bridge|in a small harbour|"
@@ -82,7 +90,8 @@ WISHES = (
     "plant a garden|build a boat|hear a new song|light the dark road"
 ).split("|")
 MEETINGS = (
-    "a kind old toad|a lost child|a talking crow|a tired traveller|a shy firefly|a boy with a lantern|a girl with a map|"
+    "a kind old toad|a lost child|a talking crow|a tired traveller|a shy firefly|a boy with a lantern|a girl "
+    "with a map|"
     "a grumpy goat"
 ).split("|")
 LESSONS = (
@@ -91,64 +100,87 @@ LESSONS = (
 ).split("|")
 
 TOPICS = (
-    "quantum physics|the French Revolution|photosynthesis|the stock market|black holes|jazz|Roman law|machine learning|"
+    "quantum physics|the French Revolution|photosynthesis|the stock market|black holes|jazz|Roman law|machine "
+    "learning|"
     "the immune system|inflation|plate tectonics|volcanoes|chess openings|Shakespeare|the Cold War|vaccines|diabetes|"
     "solar panels|nuclear power|blockchain|cooking rice|baking bread|yoga|marathon training|knitting|gardening|"
-    "guitar chords|oil painting|ancient Egypt|dinosaurs|the ozone layer|coral reefs|democracy|taxes|mortgages|insurance|"
+    "guitar chords|oil painting|ancient Egypt|dinosaurs|the ozone layer|coral "
+    "reefs|democracy|taxes|mortgages|insurance|"
     "contract law|patents|copyright|immigration|the moon landing|Mars missions|telescopes|string theory|relativity|"
-    "thermodynamics|organic chemistry|the periodic table|DNA|evolution|bacteria|viruses|antibiotics|cancer|heart disease|"
+    "thermodynamics|organic chemistry|the periodic table|DNA|evolution|bacteria|viruses|antibiotics|cancer|heart "
+    "disease|"
     "sleep|dreams|anxiety|depression|meditation|philosophy|ethics|Buddhism|the Renaissance|opera|ballet|cinema|"
-    "photography|poetry|novels|grammar|linguistics|Latin|Mandarin|sign language|operating systems|compilers|databases|"
+    "photography|poetry|novels|grammar|linguistics|Latin|Mandarin|sign language|operating "
+    "systems|compilers|databases|"
     "sorting algorithms|recursion|neural networks|encryption|passwords|firewalls|Linux|Docker|Kubernetes|Git|regular "
     "expressions|SQL joins|pointers|garbage collection|web design|CSS|React|mobile apps|video games|board games|"
     "football rules|cricket|tennis|skiing|surfing|sailing|climbing|cycling|electric cars|engines|bridges|skyscrapers|"
     "airplanes|trains|shipping|farming|bees|wolves|horses|dog training|cat behaviour|parrots|whales|sharks|mushrooms|"
     "wine|coffee roasting|cheese|chocolate|vegan food|vitamins|protein|weight loss|muscle growth|first aid|pregnancy|"
-    "child care|schools|universities|job interviews|salaries|marketing|startups|supply chains|economics|trade|the euro|"
+    "child care|schools|universities|job interviews|salaries|marketing|startups|supply "
+    "chains|economics|trade|the euro|"
     "gold|oil prices|interest rates|pensions|elections|parliaments|human rights|war|peace treaties|migration|climate "
     "change|recycling|plastics|hurricanes|earthquakes|tides|deserts|rainforests|the Amazon|the Sahara|the Alps|"
     "the Nile|Antarctica|Tibet|Napoleon|Cleopatra|Einstein|Newton|Darwin|Mozart|Beethoven|Picasso|Gandhi|Lincoln|"
-    "Aristotle|Plato|Homer|Dante|Tolstoy|Kafka|Marie Curie|Tesla|Galileo|the Vikings|the Aztecs|samurai|the Silk Road|"
-    "castles|the printing press|the steam engine|the internet|satellites|radio|lasers|magnets|batteries|semiconductors|"
+    "Aristotle|Plato|Homer|Dante|Tolstoy|Kafka|Marie Curie|Tesla|Galileo|the Vikings|the Aztecs|samurai|the Silk "
+    "Road|"
+    "castles|the printing press|the steam engine|the "
+    "internet|satellites|radio|lasers|magnets|batteries|semiconductors|"
     "glass|concrete|steel|paper|soap|perfume|fashion|shoes|watches|jewellery|tattoos|wedding speeches|funerals|"
     "birthdays|gifts|travel|visas|hotels|camping|hiking|maps|weather|clouds|rainbows|thunder|snow|seasons|calendars|"
     "time zones|leap years|prime numbers|calculus|algebra|geometry|statistics|probability|fractals|logic|paradoxes|"
-    "riddles|magic tricks|humour|memory|language|emotion|trust|love|friendship|leadership|teamwork|conflict|negotiation"
+    "riddles|magic "
+    "tricks|humour|memory|language|emotion|trust|love|friendship|leadership|teamwork|conflict|negotiation"
 ).split("|")
 
 THINGS = (
-    "bicycle laptop phone kettle roof engine garden kitchen sofa window boiler printer router camera piano violin tent "
-    "boat drone carpet wall door fence car truck bus train ticket passport invoice contract letter email report essay "
+    "bicycle laptop phone kettle roof engine garden kitchen sofa window boiler printer router camera piano "
+    "violin tent "
+    "boat drone carpet wall door fence car truck bus train ticket passport invoice contract letter email report "
+    "essay "
     "speech poem song recipe cake soup salad pizza curry sauce bread cheese dress coat shoe hat ring watch lamp bulb "
     "cable battery server website app script function class query table spreadsheet chart logo poster video podcast "
-    "budget loan mortgage tax pension salary visa flight hotel holiday wedding party meeting interview exam course degree "
+    "budget loan mortgage tax pension salary visa flight hotel holiday wedding party meeting interview exam "
+    "course degree "
     "thesis book novel film series game puzzle robot sensor motor pump valve pipe tank bridge tower tunnel road farm "
-    "field tree rose lawn pond puppy kitten horse chicken bee spider wound fever cough headache knee tooth muscle diet"
+    "field tree rose lawn pond puppy kitten horse chicken bee spider wound fever cough headache knee tooth "
+    "muscle diet"
 ).split()
 
 VERBS = (
-    "fix clean build paint sell buy repair design write improve test debug deploy install configure measure translate "
+    "fix clean build paint sell buy repair design write improve test debug deploy install configure measure "
+    "translate "
     "summarise compare explain draw cook bake freeze store grow water feed train teach learn practise memorise plan "
-    "schedule cancel book pay finance insure transport ship pack wrap fold iron sew knit cut glue weld drill sand polish "
-    "varnish remove replace charge connect secure encrypt backup restore migrate optimise publish promote record edit mix "
+    "schedule cancel book pay finance insure transport ship pack wrap fold iron sew knit cut glue weld drill "
+    "sand polish "
+    "varnish remove replace charge connect secure encrypt backup restore migrate optimise publish promote record "
+    "edit mix "
     "master tune play sing dance run climb swim ride drive park tow steer launch land register patent license audit"
 ).split()
 
 ADJECTIVES = (
-    "old new cheap expensive broken wooden electric small large fast slow quiet noisy red heavy light rusty modern antique "
-    "simple complex healthy fresh frozen spicy sweet sour rare common famous unknown ancient digital wireless portable "
-    "legal illegal safe dangerous public private local global annual weekly daily formal funny sad romantic scientific"
+    "old new cheap expensive broken wooden electric small large fast slow quiet noisy red heavy light rusty "
+    "modern antique "
+    "simple complex healthy fresh frozen spicy sweet sour rare common famous unknown ancient digital wireless "
+    "portable "
+    "legal illegal safe dangerous public private local global annual weekly daily formal funny sad romantic "
+    "scientific"
 ).split()
 
 PEOPLE = (
-    "lawyer doctor teacher nurse plumber pilot farmer chef painter engineer student landlord neighbour boss colleague friend "
+    "lawyer doctor teacher nurse plumber pilot farmer chef painter engineer student landlord neighbour boss "
+    "colleague friend "
     "brother mother child daughter grandfather customer client editor manager scientist soldier judge sailor driver"
 ).split()
 
 PLACES = (
-    "Nepal Bolivia Tonga Latvia Estonia Lithuania Malta Cyprus Fiji Samoa Chad Mali Niger Togo Benin Angola Zambia Malawi "
-    "Uganda Rwanda Somalia Sudan Libya Tunisia Algeria Jordan Lebanon Syria Iraq Iran Oman Yemen Qatar Kuwait Bahrain "
-    "Pakistan Bangladesh Bhutan Myanmar Laos Cambodia Malaysia Mongolia Georgia Armenia Albania Slovenia Slovakia Moldova "
+    "Nepal Bolivia Tonga Latvia Estonia Lithuania Malta Cyprus Fiji Samoa Chad Mali Niger Togo Benin Angola "
+    "Zambia Malawi "
+    "Uganda Rwanda Somalia Sudan Libya Tunisia Algeria Jordan Lebanon Syria Iraq Iran Oman Yemen Qatar Kuwait "
+    "Bahrain "
+    "Pakistan Bangladesh Bhutan Myanmar Laos Cambodia Malaysia Mongolia Georgia Armenia Albania Slovenia "
+    "Slovakia Moldova "
     "Belarus Panama Honduras Jamaica Haiti Uruguay Paraguay Ecuador Venezuela Guyana Texas California Bavaria Quebec "
-    "Munich Lyon Milan Porto Osaka Mumbai Lagos Sydney Toronto Chicago Boston Seattle Denver Dallas Geneva Zurich Hamburg"
+    "Munich Lyon Milan Porto Osaka Mumbai Lagos Sydney Toronto Chicago Boston Seattle Denver Dallas Geneva "
+    "Zurich Hamburg"
 ).split()

@@ -1,0 +1,1 @@
+"""Tests of the speed harness itself; none of them asserts a speed."""

@@ -79,3 +79,19 @@ def test_the_name_of_a_slash_model_at_an_unknown_host(catalogue: Catalogue) -> N
     """A maker's prefix does not hide the hosts that list the bare name."""
     assert "OPENROUTER_API_KEY" in suggestions(catalogue, "openai").explain("openai/gpt-oss-120b#openrouter")
     assert "set " in suggestions(catalogue).explain("x-ai/grok-4.3")
+
+
+def test_an_overlong_name_is_not_compared(catalogue: Catalogue) -> None:
+    """A client cannot make the gateway compare a name of a million characters with all others."""
+    assert suggestions(catalogue, "openai").closest("gpt-4o-" * 100_000) == ()
+
+
+def test_a_second_question_is_answered_as_the_first(catalogue: Catalogue) -> None:
+    """What is prepared for one answer serves the next."""
+    offered = suggestions(catalogue, "openai")
+    assert offered.closest("gpt-4o-mni") == offered.closest("gpt-4o-mni") != ()
+
+
+def test_a_slip_inside_the_only_word_is_understood(catalogue: Catalogue) -> None:
+    """A name that shares no whole word with any other is still compared with those most alike."""
+    assert "groq/whisper-large-v3" in suggestions(catalogue, "groq").closest("whispr-larg-v33")

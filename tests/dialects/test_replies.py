@@ -8,6 +8,7 @@ from tests.dialects.canon import judge
 from tollhouse.dialects.openai import ChatStream
 from tollhouse.dialects.replies import normalise_reply, split_reply
 from tollhouse.errors import UpstreamBadResponse
+from tollhouse.types.calls import Usage
 
 
 def reply(message: dict[str, Any], **choice: Any) -> dict[str, Any]:
@@ -42,6 +43,14 @@ def test_what_strict_readers_need_is_there() -> None:
         }
     ]
     assert whole["usage"] == {"prompt_tokens": 1, "completion_tokens": 0, "total_tokens": 1}
+
+
+def test_a_missing_usage_is_the_metered_one() -> None:
+    """Where a host reports no usage the client is shown our estimate; a host's own is never replaced."""
+    silent: dict[str, Any] = {"choices": [{"message": {}}], "usage": None}
+    shown = normalise_reply(silent, "c", 7, "m", metered=Usage(input=3, output=4, estimated=True))["usage"]
+    assert (shown["prompt_tokens"], shown["completion_tokens"], shown["total_tokens"]) == (3, 4, 7)
+    assert normalise_reply(reply({}), "c", 7, "m", metered=Usage(output=9))["usage"]["total_tokens"] == 1
 
 
 def test_vendor_fields_of_choices_and_messages_stay() -> None:
@@ -123,6 +132,7 @@ def test_content_parts_become_text() -> None:
     )["message"]
     assert (message["content"], message["reasoning_content"]) == ("Yes!", "Hmm.")
     assert message["content_parts"] == [{"type": "reference", "reference_ids": [1]}]
+    assert normal({"content": [{"type": "thinking", "thinking": 7}]})["message"]["content"] == ""
 
 
 @pytest.mark.parametrize(

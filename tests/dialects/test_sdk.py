@@ -10,10 +10,10 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletion
 
-from tollhouse.dialects.openai import ChatStream, mint_chat_id, normalise_reply
+from tollhouse.dialects.openai import ChatStream, normalise_reply
 from tollhouse.errors import UpstreamInterrupted
 
-ID = mint_chat_id(bytes(range(22)))
+ID = "chatcmpl-0123456789abcdefghijklmnopqrs"
 MESSAGES: list[Any] = [{"role": "user", "content": "Hi"}]
 TOOLS: list[Any] = [
     {"type": "function", "function": {"name": name, "strict": True, "parameters": {"type": "object"}}} for name in "fg"

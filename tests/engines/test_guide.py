@@ -176,6 +176,14 @@ def test_cutting() -> None:
     ]
 
 
+def test_long_tables_are_shortened() -> None:
+    """Of a long table the head and the rows that speak of the question are quoted, and no HTML comment."""
+    rows = "\n".join(f"| field{number} | takes a value of some kind |" for number in range(200))
+    page = f"# T\n\n<!-- begin -->\n| field | takes |\n|---|---|\n{rows}\n| llama | an animal |\n"
+    (section,) = cut("x.md", page)
+    assert excerpt(section, "What is llama?", 1000) == "| field | takes |\n|---|---|\n| llama | an animal |"
+
+
 @given(st.text(alphabet="# `~\nab", max_size=60))
 def test_cutting_loses_nothing(text: str) -> None:
     """Whatever a page looks like, its words end up in sections and blocks."""

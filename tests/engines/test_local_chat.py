@@ -20,19 +20,15 @@ WEATHER = {
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
     },
 }
-ROUTE = {
-    "type": "function",
-    "function": {
-        "name": "find_route",
-        "parameters": {
-            "type": "object",
-            "properties": {"start": {"$ref": "#/$defs/stop"}, "stops": {"type": "array", "items": {"$ref": "#/$defs/stop"}, "maxItems": 2}},
-            "required": ["start", "stops"],
-            "additionalProperties": False,
-            "$defs": {"stop": {"type": "string", "enum": ["north", "south"]}},
-        },
-    },
-}  # fmt: skip
+STOP = {"$ref": "#/$defs/stop"}
+STOPS = {
+    "type": "object",
+    "properties": {"start": STOP, "stops": {"type": "array", "items": STOP, "maxItems": 2}},
+    "required": ["start", "stops"],
+    "additionalProperties": False,
+    "$defs": {"stop": {"type": "string", "enum": ["north", "south"]}},
+}
+ROUTE = {"type": "function", "function": {"name": "find_route", "parameters": STOPS}}
 CLOCK = {"type": "function", "function": {"name": "tell_time"}}
 SHOUT = {"type": "custom", "custom": {"name": "shout"}}
 
@@ -74,7 +70,7 @@ def call_of(reply: dict[str, Any]) -> dict[str, Any]:
     [
         ("What is the capital of Japan?", "The capital of Japan is Tokyo."),
         ("What is 2 + 2?", "2 + 2 = 4"),
-        ("Say hello world", "hello world"),
+        ("Repeat: stone bridge", "stone bridge"),
         ("List three fruits", "1. apple\n2. banana\n3. cherry"),
         ("ping", "pong"),
     ],
@@ -135,7 +131,9 @@ async def test_logprobs_are_of_the_words(client: Client) -> None:
 
 async def test_a_seed_repeats_an_answer(client: Client) -> None:
     """The same seed gives the same answer, and different seeds do not all give one."""
-    texts = [said(await client.whole("Tell me a story about a fox", temperature=1.3, seed=seed)) for seed in (1, 2, 3, 1)]
+    texts = [
+        said(await client.whole("Tell me a story about a fox", temperature=1.3, seed=seed)) for seed in (1, 2, 3, 1)
+    ]
     assert texts[0] == texts[3]
     assert len(set(texts)) > 1
 
@@ -190,13 +188,19 @@ async def test_a_json_schema_is_kept(client: Client, temperature: float, stream:
     """Whatever the model would like to say, the answer fits the schema."""
     shape = {"type": "json_schema", "json_schema": {"name": "city", "schema": SCHEMA, "strict": True}}
     options = {"response_format": shape, "temperature": temperature, "seed": 3}
-    text = (await client.stream("Describe Rome", **options)).text if stream else said(await client.whole("Describe Rome", **options))
+    text = (
+        (await client.stream("Describe Rome", **options)).text
+        if stream
+        else said(await client.whole("Describe Rome", **options))
+    )
     jsonschema.validate(json.loads(text), SCHEMA)
 
 
 async def test_json_mode_gives_an_object(client: Client) -> None:
     """``json_object`` gives the object that was asked for."""
-    reply = await client.whole("Give me a JSON object with name Ada and age 36", response_format={"type": "json_object"})
+    reply = await client.whole(
+        "Give me a JSON object with name Ada and age 36", response_format={"type": "json_object"}
+    )
     assert json.loads(said(reply)) == {"name": "Ada", "age": 36}
 
 
@@ -223,7 +227,7 @@ async def test_a_forced_call_streams(client: Client) -> None:
 async def test_the_schema_of_a_forced_call_may_have_references(client: Client) -> None:
     """References inside a tool's parameters still mean what they meant."""
     reply = await client.whole("hi", tools=[CLOCK, ROUTE], tool_choice=named("find_route"))
-    jsonschema.validate(json.loads(call_of(reply)["function"]["arguments"]), ROUTE["function"]["parameters"])  # type: ignore[index]
+    jsonschema.validate(json.loads(call_of(reply)["function"]["arguments"]), STOPS)
     several = await client.whole("find route", tools=[WEATHER, ROUTE], tool_choice="required", temperature=1, seed=1)
     assert call_of(several)["function"]["name"] in {"get_weather", "find_route"}
 
@@ -276,7 +280,11 @@ async def test_a_tools_answer_comes_back(client: Client) -> None:
     question = {"role": "user", "content": "What is the weather in Paris?"}
     first = await client.whole([question], tools=[WEATHER])
     call = call_of(first)
-    turns = [question, first["choices"][0]["message"], {"role": "tool", "tool_call_id": call["id"], "content": "21 degrees and sunny"}]
+    turns = [
+        question,
+        first["choices"][0]["message"],
+        {"role": "tool", "tool_call_id": call["id"], "content": "21 degrees and sunny"},
+    ]
     assert said(await client.whole(turns, tools=[WEATHER])) == "The tool answered: 21 degrees and sunny"
 
 
@@ -285,7 +293,11 @@ async def test_a_prompt_over_the_context_is_told_as_openai_tells_it(client: Clie
     for stream in (False, True):
         with pytest.raises(UpstreamRejected, match="context is 2048 tokens, and the messages are 6") as refused:
             await (client.stream if stream else client.whole)("one two " * 3000)
-        assert (refused.value.status, refused.value.code, refused.value.param) == (400, "context_length_exceeded", "messages")
+        assert (refused.value.status, refused.value.code, refused.value.param) == (
+            400,
+            "context_length_exceeded",
+            "messages",
+        )
     assert said(await client.whole("ping")) == "pong"
 
 
@@ -301,7 +313,10 @@ async def test_text_parts_and_unknown_fields_are_fine(client: Client) -> None:
     """Text in parts reads like text, a developer is a system, and what the engine does not know does no harm."""
     turns = [
         {"role": "developer", "content": [{"type": "text", "text": "Be brief."}]},
-        {"role": "user", "content": [{"type": "text", "text": "What is the capital "}, {"type": "text", "text": "of Peru?"}]},
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "What is the capital "}, {"type": "text", "text": "of Peru?"}],
+        },
     ]
     reply = await client.whole(turns, user="u", metadata={"a": "b"}, store=False, made_up_field={"x": 1})
     assert said(reply) == "The capital of Peru is Lima."
@@ -312,4 +327,6 @@ async def test_more_requests_than_slots_all_answer(client: Client) -> None:
     countries = ["France", "Japan", "Italy", "Egypt"] * 10
     replies = await asyncio.gather(*(client.whole(f"What is the capital of {country}?") for country in countries))
     cities = {"France": "Paris", "Japan": "Tokyo", "Italy": "Rome", "Egypt": "Cairo"}
-    assert [said(reply) for reply in replies] == [f"The capital of {country} is {cities[country]}." for country in countries]
+    assert [said(reply) for reply in replies] == [
+        f"The capital of {country} is {cities[country]}." for country in countries
+    ]

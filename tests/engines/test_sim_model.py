@@ -359,3 +359,21 @@ async def test_long_streams_come_in_batches() -> None:
     found = [piece async for piece in pieces(request(stream=True, tollhouse_sim={"tokens": 5000}))]
     assert 50 < len(found) < 200
     assert all(piece.endswith(b"\n\n") for piece in found)
+
+
+async def test_seeded_bytes_are_the_same_everywhere() -> None:
+    """A seeded answer is the same in every process and on every version of Python."""
+    schema = {"type": "object", "properties": {"id": {"type": "string", "format": "uuid"},
+                                               "code": {"type": "string", "pattern": "^[A-Z]{3}-[0-9]{4}$"}},
+              "required": ["code", "id"], "minProperties": 3}  # fmt: skip
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    answer = await ask(request(seed=1, response_format=form))
+    assert answer.json["id"] == "chatcmpl-vdQC7OY6KFq8DrpN18Tb1Dzotpee5"
+    assert answer.text == '{"id": "3ac0aebb-fab3-4512-89ba-90659e954984", "code": "LCO-0628", "name": "example name"}'
+
+
+async def test_clock_and_chance_are_given() -> None:
+    """An answer without a seed takes its time and its chance from what the model was given."""
+    first, second = [await ask(request(), Sim(now_s=lambda: 1234.5, entropy=lambda: 1)) for _ in range(2)]
+    assert first.json["created"] == 1234
+    assert first.raw == second.raw

@@ -8,6 +8,7 @@ from tests.fakes.chaos import ChaosUpstream, Send, closed_port
 from tests.fakes.door import HELLO, opened
 from tests.fakes.openai_wire import USAGE, completion, failure, stream
 from tests.gateway.kit import ASK, SECRET, STREAM, hosts
+from tollhouse.gateway.pipeline import mint_chat_id
 
 
 async def test_a_completion_is_answered_in_openai_shape_under_the_name_that_was_asked_for() -> None:
@@ -182,6 +183,13 @@ async def test_s20_only_listed_headers_pass_either_way() -> None:
         assert not {"cookie", "x-api-key", "x-custom", "openai-organization", "x-request-id"} & set(sent.headers)
         assert not {"set-cookie", "server"} & set(answer.headers)
         assert answer.headers["x-request-id"] != "up-1"
+
+
+def test_ids_look_like_openais() -> None:
+    """An id is chatcmpl- and 29 alphanumerics, and no two are alike."""
+    ids = {mint_chat_id() for _ in range(1000)}
+    assert len(ids) == 1000
+    assert all(one.startswith("chatcmpl-") and len(one) == 38 and one[9:].isalnum() for one in ids)
 
 
 async def test_no_key_no_service() -> None:

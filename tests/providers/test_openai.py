@@ -128,4 +128,15 @@ def test_what_is_known_of_hosts_is_bounded_and_never_stale() -> None:
         made = provider.encode_chat(call, Target(host, "m")).outgoing
         assert made.path == f"/{number}/chat/completions"
         assert ("authorization", f"Bearer {number}") in made.headers
+        assert provider.encode_chat(call, Target(host, "other")).outgoing.headers is made.headers
     assert len(provider._known) <= 1024
+
+
+def test_other_endpoints_share_the_credential() -> None:
+    """Another endpoint of the same host has the chat completion's path, headers and credential, but its own body."""
+    host = Host("h", "https://h/v1?v=1", credential=Secret("s3cret"))
+    made = PROVIDER.encode_relay("audio/transcriptions", "multipart/form-data; boundary=x", b"form", Target(host, "m"))
+    assert (made.method, made.path, made.body) == ("POST", "/v1/audio/transcriptions?v=1", b"form")
+    assert dict(made.headers)["authorization"] == "Bearer s3cret"
+    assert dict(made.headers)["content-type"] == "multipart/form-data; boundary=x"
+    assert len(dict(made.headers)) == len(made.headers)

@@ -65,7 +65,8 @@ def test_a_finish_reason_is_an_end_too() -> None:
     """A body that ends after every choice has a finish reason is whole without [DONE]."""
     chunks, reader = read(event(say("x")) + event(say(None, "stop")))
     assert len(chunks) == 2
-    assert not reader.done
+    assert reader.done
+    assert reader.finish() == []
 
 
 @pytest.mark.parametrize(
@@ -240,6 +241,13 @@ def test_a_whole_answer_that_is_none(body: bytes) -> None:
     with pytest.raises(UpstreamBadResponse) as caught:
         ChatReader().reply(body)
     assert "garbage" not in caught.value.message
+
+
+def test_an_error_with_status_200_is_its_fault() -> None:
+    """An error object in the place of a whole answer raises what it stands for, in either form hosts have."""
+    for body in (b'{"error":{"message":"m","code":429}}', b'{"object":"error","message":"m","code":429}'):
+        with pytest.raises(UpstreamRateLimited):
+            ChatReader().reply(body)
 
 
 def test_a_byte_order_mark_is_no_obstacle() -> None:

@@ -131,6 +131,19 @@ class TestProviders:
             f"providers.openai.headers.{name}" for name in ("Host", "Bad Name", "Ok", "Break")
         }
 
+    def test_a_value_where_a_table_belongs(self, tmp_path: Path) -> None:
+        """A host, its headers, waits and quirks are tables."""
+        assert faults(tmp_path, "[providers]\nopenai = 1\n").keys() == {"providers.openai"}
+        text = '[providers.openai]\napi_key = "k"\nheaders = 1\ntimeouts = 2\nquirks = 3\n'
+        assert faults(tmp_path, text).keys() == {
+            f"providers.openai.{part}" for part in ("headers", "timeouts", "quirks")
+        }
+
+    def test_a_host_can_be_called_without_its_key(self, tmp_path: Path) -> None:
+        """Auth = "none" sends no key, though one is in the environment."""
+        provider = read(tmp_path, '[providers.openai]\nauth = "none"\n', {"OPENAI_API_KEY": "k"}).providers["openai"]
+        assert (provider.credential, provider.auth) == (None, "none")
+
     def test_waits_of_one_host(self, tmp_path: Path) -> None:
         """A host's timeouts go over the common ones, key by key."""
         text = "[timeouts]\nconnect_s = 1\n[providers.openai.timeouts]\nidle_s = 9\n"
@@ -214,6 +227,11 @@ class TestModelsOfAHost:
     def test_a_bad_list_is_a_problem(self, tmp_path: Path, value: str) -> None:
         """Models are a list of names or a table."""
         assert len(faults(tmp_path, f'[providers.openai]\napi_key = "k"\nmodels = {value}\n')) == 1
+
+    def test_a_table_with_a_name_that_cannot_be_asked_for(self, tmp_path: Path) -> None:
+        """A model's name in a table is judged as in a list."""
+        text = '[providers.openai]\napi_key = "k"\n[providers.openai.models."a b"]\ntools = true\n'
+        assert faults(tmp_path, text).keys() == {"providers.openai.models.a b"}
 
     @given(st.decimals(min_value=0, max_value=10_000, places=6))
     def test_a_price_is_exact(self, price: Decimal) -> None:

@@ -13,7 +13,7 @@ import trustme
 
 from tollhouse.errors import Fault
 from tollhouse.types.wire import Incoming, Outgoing, Timeouts
-from tollhouse.upstream.connection import Connection, Limits
+from tollhouse.upstream.connection import INBOX_BYTES, Connection, Limits
 from tollhouse.upstream.origin import Origin
 from tollhouse.upstream.pool import Pool
 from tollhouse.upstream.reply import Reply
@@ -165,7 +165,7 @@ class Hand:
 
     def __post_init__(self) -> None:
         self.transport = HandTransport()
-        self.connection = Connection(asyncio.get_running_loop(), self.limits)
+        self.connection = Connection(asyncio.get_running_loop(), self.limits, memoryview(bytearray(INBOX_BYTES)))
         self.connection.connection_made(self.transport)
         self.connection.adopt(self)
 

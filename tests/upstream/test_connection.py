@@ -234,7 +234,7 @@ async def test_framing_is_capped_between_body_bytes_only() -> None:
 async def test_connection_that_died_young_is_not_taken() -> None:
     """A connection that was closed before the pool got it cannot be adopted."""
     hand = Hand()
-    young = Connection(asyncio.get_running_loop(), Limits())
+    young = Connection(asyncio.get_running_loop(), Limits(), memoryview(bytearray(64)))
     young.connection_made(hand.transport)
     young.eof_received()
     with pytest.raises(UpstreamUnreachable):

@@ -206,7 +206,7 @@ async def test_full_pool_gives_up_after_the_connect_time(client: Client) -> None
         await up.arrived(1)
         with pytest.raises(UpstreamTimeout, match="free"):
             await fetch(pool, GET, Timeouts(connect_s=0.05))
-        assert (pool.open, pool.active) == (1, 1)
+        assert (pool.open, pool.active, len(pool._queue)) == (1, 1, 0)
         busy.cancel()
         await asyncio.wait([busy])
         assert (pool.open, pool.active) == (0, 0)
@@ -238,6 +238,20 @@ async def test_cancelled_waiter_passes_its_turn_on(client: Client) -> None:
             assert loser.cancelled()
             assert (pool.open, pool.active) == (1, 0)
             await pool.aclose()
+
+
+async def test_connection_that_dies_on_its_way_to_a_waiter(client: Client) -> None:
+    """A waiter whose connection dies in the moment it is handed over opens a new one."""
+    async with ChaosUpstream(OK) as up:
+        pool = client.pool(up.url, limits=PoolLimits(max_connections=1))
+        reply = await pool.send(GET, QUICK)
+        waiter = asyncio.create_task(fetch(pool))
+        await settle()
+        (connection,) = pool._active
+        reply.close()
+        connection.kill()
+        assert await waiter == (200, b"ok")
+        assert (pool.connects, pool.open, pool.active) == (2, 1, 0)
 
 
 async def test_bad_header_takes_no_connection(client: Client) -> None:

@@ -11,7 +11,8 @@ from tollhouse.catalog.names import MAX_NAME_CHARS, Names
 from tollhouse.catalog.spelling import loose, plain, words
 from tollhouse.catalog.store import Catalogue, ProviderRow
 
-MAX_CANDIDATES = 40
+MAX_CANDIDATES = 20
+MAX_WORDS = 200
 MAX_SHOWN = 3
 MIN_LIKENESS = 0.6
 
@@ -69,7 +70,7 @@ class Suggestions:
         return [_lack(row) for row in lacking[:MAX_SHOWN]]
 
     def _candidates(self, name: str) -> list[str]:
-        """The names that share most words with this one; all of them when there are few."""
+        """The names that share most words with this one, or words like its longest two where they share none."""
         if not self._by_word:
             for listed in self._names.listed():
                 for word in words(listed):
@@ -78,9 +79,10 @@ class Suggestions:
         for word in words(name):
             shared.update(self._by_word.get(word, ()))
         if not shared:
-            near = difflib.get_close_matches(plain(name)[:64], list(self._by_word)[:1000], n=2)
-            for word in near:
-                shared.update(self._by_word[word])
+            for word in sorted(words(name), key=lambda word: (-len(word), word))[:2]:
+                alike = [known for known in self._by_word if known[0] == word[0]]
+                for near in difflib.get_close_matches(word[:32], alike[:MAX_WORDS], n=2):
+                    shared.update(self._by_word[near])
         return [listed for listed, _ in shared.most_common(MAX_CANDIDATES)]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import gc
 import resource
 import signal
 import sys
@@ -24,6 +25,8 @@ from tollhouse.snapshot import Snapshot
 from tollhouse.web.heads import json_body
 
 _PR_SET_DUMPABLE = 4
+_GC_THRESHOLD = 20_000, 20, 50
+"""A request makes hundreds of short-lived dicts and no cycles; Python's default of 700 looks for some every few."""
 _SHOWCASE = ("tollhouse/tiny", "tollhouse/guide", "tollhouse/sim")
 
 
@@ -63,6 +66,9 @@ def up(
     catalogue = catalog.load()
     settings = options.apply(settings_or_exit(config_file, catalogue))
     harden()
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays for good: the collector need not look at it again
+    gc.set_threshold(*_GC_THRESHOLD)
     try:
         home = open_home(settings.server.data_dir)
     except (StorageUnavailable, OSError) as error:

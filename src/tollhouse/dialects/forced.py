@@ -1,7 +1,7 @@
 """Forced tool calls for hosts that cannot force them: a call is asked for as JSON with a schema, and read back.
 
-`providers.llamacpp` uses it: `with_schema` makes the request, a `CallText` for each choice reads the answer as it arrives.
-The JSON is ``{"name": ..., "arguments": {...}}``, or ``{"name": ..., "input": "..."}`` for a custom tool.
+`providers.llamacpp` uses it: `with_schema` makes the request, and one `CallText` for each choice reads the answer as it
+arrives. The JSON is ``{"name": ..., "arguments": {...}}``, or ``{"name": ..., "input": "..."}`` for a custom tool.
 """
 
 import re
@@ -13,14 +13,15 @@ import msgspec
 FORCED_RULE = "Call one function. Answer only with a JSON object that has its name and its arguments. The functions:"
 """`tollhouse/tiny` is trained on this sentence (``scripts/tiny/shapes.py``)."""
 
-
 TOOL_FIELDS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
 _NO_PARAMETERS = {"type": "object", "properties": {}, "additionalProperties": False}
 _HEAD = re.compile(r'\s*\{\s*"name"\s*:\s*"([^"\\]*)"\s*,\s*"(arguments|input)"\s*:\s*')
+_INPUT = re.compile(r'\s*("(?:[^"\\]|\\u[0-9a-fA-F]{4}|\\[^u])*)')
 _decode = msgspec.json.Decoder().decode
 
 
 def name_of(tool: dict[str, Any]) -> str:
+    """The name of a function or custom tool, or of a choice of one."""
     inner = tool.get(str(tool.get("type"))) or {}
     return str(inner.get("name") or "")
 
@@ -125,11 +126,11 @@ class CallText:
         """The rest: the input of a custom tool, which is known when its text is whole, or was cut."""
         if self._kind != "custom":
             return []
-        whole = re.match(r'\s*("(?:[^"\\]|\\.)*)', self._held)
+        begun = _INPUT.match(self._held)
         try:
-            value = _decode(f'{whole[1]}"') if whole else ""
-        except ValueError:
-            value = ""
+            value = _decode(f'{begun[1]}"') if begun else ""
+        except ValueError:  # half of a surrogate pair was cut off
+            value = _decode(f'{begun[1][:-6]}"') if begun else ""
         return [{"index": 0, "custom": {"input": value}}] if value else []
 
     def _arguments(self, text: str) -> str:
@@ -160,8 +161,9 @@ def joined_calls(fragments: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for name, value in fragment.items():
             if isinstance(value, dict):
                 inner = call.setdefault(name, {})
-                for key, text in value.items():
-                    inner[key] = inner.get(key, "") + text
+                inner |= {
+                    key: inner.get(key, "") + text if isinstance(text, str) else text for key, text in value.items()
+                }
             elif name != "index":
                 call[name] = value
     return [calls[index] for index in sorted(calls)]

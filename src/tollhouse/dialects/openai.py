@@ -27,14 +27,12 @@ from tollhouse.dialects.tools import ToolCalls
 from tollhouse.dialects.usage import tidy_usage
 from tollhouse.errors import UpstreamBadResponse
 
-__all__ = ["ChatStream", "mint_chat_id", "normalise_reply", "split_reply"]
+__all__ = ["ChatStream", "normalise_reply", "split_reply"]
 
 MAX_LINE_BYTES = 64 * 1024
 _SLICE_CHARS = 8 * 1024
 """JSON takes at most six bytes for a character, so a slice and its envelope stay under the line limit."""
 
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_ID_CHARS = 29
 _encode = msgspec.json.Encoder().encode
 
 _TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
@@ -42,16 +40,6 @@ _TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
 _NOT_SAID = frozenset({"role", "tool_calls", "function_call"})
 _OWN = frozenset({"index", "delta", "finish_reason"})
 _ENVELOPE = frozenset({"id", "object", "created", "model", "choices", "usage", "error"})
-
-
-def mint_chat_id(random: bytes) -> str:
-    """``chatcmpl-`` and 29 alphanumerics, as OpenAI's ids look. Needs 22 random bytes (29 characters are 173 bits)."""
-    number = int.from_bytes(random)
-    characters = []
-    for _ in range(_ID_CHARS):
-        number, place = divmod(number, len(_ALPHABET))
-        characters.append(_ALPHABET[place])
-    return "chatcmpl-" + "".join(characters)
 
 
 class _Choice:

@@ -8,13 +8,17 @@ from typing import Any
 
 from tollhouse.dialects.finish import finish_reason
 from tollhouse.dialects.tools import arguments_text, mint_call_id
-from tollhouse.dialects.usage import tidy_usage
+from tollhouse.dialects.usage import tidy_usage, usage_object
 from tollhouse.errors import UpstreamBadResponse
+from tollhouse.types.calls import Usage
 
 
-def normalise_reply(reply: dict[str, Any], reply_id: str, created: int, model: str) -> dict[str, Any]:
+def normalise_reply(
+    reply: dict[str, Any], reply_id: str, created: int, model: str, *, metered: Usage | None = None
+) -> dict[str, Any]:
     """A reply under our identity: our id, the time in seconds, and the model name that the client asked for.
 
+    ``metered`` is what the client is shown where the host reported no usage, for strict readers require one.
     Raises `UpstreamBadResponse` if it is not a reply.
     """
     tidy_reply(reply, reply_id)
@@ -22,7 +26,9 @@ def normalise_reply(reply: dict[str, Any], reply_id: str, created: int, model: s
     reply.pop("error", None)
     whole = head | {key: value for key, value in reply.items() if key not in head}
     usage = whole.get("usage")
-    if isinstance(usage, dict):
+    if metered is not None and not usage:
+        whole["usage"] = usage_object(metered)
+    elif isinstance(usage, dict):
         whole["usage"] = tidy_usage(usage)
     return whole
 

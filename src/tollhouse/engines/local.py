@@ -17,6 +17,7 @@ Requests beyond ``slots`` wait in the engine's queue. Every slot has a context o
 
 import asyncio
 import secrets
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,7 @@ _SMALL_BYTES = 64 * 1024 * 1024
 _SILENT, _ERRORS_ONLY = -1, 1
 """The engine writes its log to stderr, where ours is JSON: it is heard only when a model fails to load."""
 _POOLING_MEAN = 1
+_CLOSE_S = 5.0
 _FREE = Prices(0, 0, 0, 0, 0, 0, 0)
 _PATIENCE = Timeouts(connect_s=5.0, first_byte_s=600.0, idle_s=120.0, total_s=3600.0)
 """A long prompt takes minutes on a small machine, and a queued request waits for its slot without a byte."""
@@ -124,8 +126,15 @@ class LocalEngine:
         return host
 
     def close(self) -> None:
-        """Stops the servers and frees the model. Running generations end; blocks for a moment."""
-        self._servers.clear()
+        """Stops the servers and frees the model; blocks for a moment.
+
+        Close the connections first: the engine's own shutdown waits for as long as a client waits for it. After
+        `_CLOSE_S` it is left to itself, and ends with the last such client or with the process.
+        """
+        servers, self._servers = self._servers, []
+        worker = threading.Thread(target=servers.clear, daemon=True)
+        worker.start()
+        worker.join(_CLOSE_S)
 
     async def aclose(self) -> None:
         """As `close`, without blocking the event loop."""

@@ -7,7 +7,7 @@ The format is little-endian: magic, version, counts, then typed key-value pairs
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from tollhouse.engines.local_loader import LocalEngineError
 
@@ -74,7 +74,7 @@ def _pairs(file: BinaryIO) -> dict[str, Value]:
     return pairs
 
 
-def _unpack(file: BinaryIO, form: str) -> tuple[int, ...]:
+def _unpack(file: BinaryIO, form: str) -> tuple[Any, ...]:
     form = "<" + form
     return struct.unpack(form, file.read(struct.calcsize(form)))
 

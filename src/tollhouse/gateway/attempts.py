@@ -142,6 +142,8 @@ class Attempts:
             while not opened:
                 data = await incoming.next()
                 stream.chunks += decoder.feed(data) if data else decoder.finish()
+                if decoder.done and not any(map(_says_something, stream.chunks)):
+                    stream.chunks += decoder.finish()
                 opened = decoder.done or not data or any(map(_says_something, stream.chunks))
             if not stream.chunks:
                 opened = False

@@ -8,11 +8,12 @@ arrives as a cancellation, and the settlement of what it was given.
 """
 
 import asyncio
-import os
+import random
 import time
 from typing import Any
 
-from tollhouse.dialects.openai import ChatStream, mint_chat_id, normalise_reply
+from tollhouse.dialects.openai import ChatStream, normalise_reply
+from tollhouse.dialects.usage import usage_object
 from tollhouse.gateway import router
 from tollhouse.gateway.admission import Admission
 from tollhouse.gateway.attempts import Attempts, OpenStream
@@ -67,12 +68,12 @@ class ChatPipeline:
         finally:
             if hold.open:
                 hold.release()
-        reply = normalise_reply(answer.reply, mint_chat_id(os.urandom(22)), int(time.time()), call.model)
+        reply = normalise_reply(answer.reply, mint_chat_id(), int(time.time()), call.model, metered=usage)
         exchange.notes["model"] = answer.target.id
         exchange.reply(200, json_body(reply), _headers(answer.target.id, answer.dropped, attempts))
 
     async def _stream(self, exchange: Exchange, snapshot: Snapshot, call: ChatCall, hold: Hold) -> None:
-        writer = ChatStream(mint_chat_id(os.urandom(22)), int(time.time()), call.model, call.include_usage)
+        writer = ChatStream(mint_chat_id(), int(time.time()), call.model, call.include_usage)
         attempts = self._attempts(exchange, snapshot, hold.plan)
         exchange.begin_stream(heartbeat=snapshot.heartbeat(writer))
         try:
@@ -84,12 +85,12 @@ class ChatPipeline:
                 await _relay(exchange, stream, writer)
             finally:
                 stream.incoming.close()
-                hold.settle(stream.target, meter_stream(stream.decoder.usage, call, writer))
+                usage = meter_stream(stream.decoder.usage, call, writer)
+                hold.settle(stream.target, usage)
         finally:
             if hold.open:
                 hold.release()
-        usage = stream.decoder.usage
-        exchange.end(writer.finish(usage))
+        exchange.end(writer.finish(usage_object(usage, stream.decoder.usage)))
 
     def _attempts(self, exchange: Exchange, snapshot: Snapshot, plan: Plan) -> Attempts:
         attempts = Attempts(snapshot, plan, self._metrics, self._now)
@@ -109,6 +110,12 @@ async def _relay(exchange: Exchange, stream: OpenStream, writer: ChatStream) -> 
             await exchange.flush()
         if not data:
             return
+    decoder.finish()
+
+
+def mint_chat_id() -> str:
+    """``chatcmpl-`` and 29 characters, as OpenAI's ids look. A name, not a secret: 116 bits of ordinary chance."""
+    return f"chatcmpl-{random.getrandbits(116):029x}"  # noqa: S311
 
 
 def _headers(target: str, dropped: tuple[str, ...], attempts: Attempts) -> str:

@@ -51,7 +51,7 @@ class OpenAI:
         host = target.host
         static = self._static(host)
         body = {**call.body, "model": target.model}
-        dropped = _fit(body, host.quirks) if host.quirks != _NO_QUIRKS else ()
+        dropped = () if static.plain else _fit(body, host.quirks)
         if call.stream:
             body["stream"] = True
             dropped += _ask_for_usage(body, host.quirks)
@@ -92,9 +92,10 @@ _NO_QUIRKS = Quirks()
 class _Static:
     """The parts of every request to one host."""
 
-    __slots__ = ("headers", "path", "stream_headers")
+    __slots__ = ("headers", "path", "plain", "stream_headers")
 
     def __init__(self, host: Host) -> None:
+        self.plain = host.quirks == _NO_QUIRKS
         base = urlsplit(host.base_url)
         self.path = base.path.rstrip("/") + "/chat/completions" + (f"?{base.query}" if base.query else "")
         fields = {"content-type": "application/json", "user-agent": _USER_AGENT}
@@ -184,7 +185,7 @@ class ChatReader:
         try:
             self._take(self._events.feed(data), chunks)
         except UpstreamFault as fault:
-            self._fault = fault
+            self._fault, self.done = fault, True
             if not chunks:
                 raise
         return chunks
@@ -203,6 +204,7 @@ class ChatReader:
         self._take([event for event in self._events.finish() if not _is_cut(event[0])], chunks)
         if not self.done and (not self._began or self._began != self._ended):
             raise UpstreamInterrupted("The upstream's answer ended before it was complete.")
+        self.done = True
         return chunks
 
     def _sniff(self, data: bytes) -> bool:

@@ -32,7 +32,7 @@ class ChatDecoder(Protocol):
     usage: dict[str, Any] | None
     """The host's usage object as last seen, or ``None``."""
     done: bool
-    """The stream's terminal marker was seen; later bytes are ignored and `finish` has nothing to add."""
+    """The stream is over: its terminal marker was seen, `finish` found it whole, or a fault that `finish` raises."""
 
     def reply(self, body: bytes) -> dict[str, Any]:
         """A whole answer as a ``chat.completion``.
@@ -44,7 +44,7 @@ class ChatDecoder(Protocol):
         """The chunks that these bytes complete.
 
         Raises `UpstreamBadResponse`, `UpstreamTooLarge`, or the fault that an error event stands for. A fault that
-        follows chunks of the same read is raised by the next call, so that where reads are cut changes nothing.
+        follows chunks of the same read sets `done`, and the next call raises it: where reads are cut changes nothing.
         """
 
     def finish(self) -> list[dict[str, Any]]:

@@ -29,9 +29,8 @@ from tollhouse.upstream.reply import Reply
 SLICE_BYTES = 64 * 1024
 """A body up to this size leaves in one write with its head; a larger one in slices, as the upstream takes them."""
 
-_INBOX_BYTES = 64 * 1024
-_INBOX = memoryview(bytearray(_INBOX_BYTES))
-"""Where every socket is read into: the parser copies what it keeps before the next read, so one is enough."""
+INBOX_BYTES = 64 * 1024
+"""The most that one read takes in."""
 
 _MOST_INFORMATIONAL = 8
 _MOST_PARTS = 64
@@ -61,14 +60,16 @@ class Connection(asyncio.BufferedProtocol):
     """``begin`` starts an exchange; its `Reply` fills as bytes come; ``check`` is called by the pool's sweep."""
 
     __slots__ = (
-        "_active_at", "_bodiless", "_choked", "_deadline", "_feed", "_fields", "_informational", "_keep", "_limits",
-        "_loop", "_owner", "_parser", "_parts", "_phase", "_reply", "_room", "_transport", "_until_close",
+        "_active_at", "_bodiless", "_choked", "_deadline", "_feed", "_fields", "_inbox", "_informational", "_keep",
+        "_limits", "_loop", "_owner", "_parser", "_parts", "_phase", "_reply", "_room", "_transport", "_until_close",
         "dead", "idle_since", "on_body", "paused", "served", "timeouts", "unread",
     )  # fmt: skip
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits, inbox: memoryview) -> None:
         self._loop = loop
         self._limits = limits
+        # Sockets of one loop are read in turn and the parser copies what it keeps, so all of them share one inbox.
+        self._inbox = inbox
         self._owner: Owner | None = None
         self._parts: list[bytes] = []
         self.on_body = self._parts.append  # the parser calls the list itself: no Python frame for a body chunk
@@ -194,11 +195,11 @@ class Connection(asyncio.BufferedProtocol):
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # the protocol's signature
         """Where the socket's next bytes go: never more than the reader's buffer still has room for."""
         room = self._limits.buffer_bytes - self.unread
-        return _INBOX if room >= _INBOX_BYTES else _INBOX[:room]
+        return self._inbox if room >= INBOX_BYTES else self._inbox[:room]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes from the upstream: the hot path of every stream."""
-        reply, data = self._reply, _INBOX[:nbytes]
+        reply, data = self._reply, self._inbox[:nbytes]
         if reply is None:  # nobody asked: never let it become the start of the next reply
             self.kill()
             return

@@ -11,10 +11,11 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from itertools import zip_longest
 
 from tollhouse.errors import UpstreamProtocol, UpstreamUnreachable
-from tollhouse.upstream.connection import Connection, Limits
+from tollhouse.upstream.connection import INBOX_BYTES, Connection, Limits
 from tollhouse.upstream.faults import Phase, fault_of
 from tollhouse.upstream.origin import Origin, Proxy
 
@@ -45,9 +46,9 @@ async def resolve(host: str, port: int) -> Sequence[Address]:
 
 
 class Dialer:
-    """Opens connections to one origin, directly or through its proxy."""
+    """Opens connections to one origin, directly or through its proxy, all in one event loop."""
 
-    __slots__ = ("_host", "_limits", "_origin", "_peer", "_port", "_proxy", "_resolve", "_tls")
+    __slots__ = ("_host", "_inbox", "_limits", "_origin", "_peer", "_port", "_proxy", "_resolve", "_tls")
 
     def __init__(
         self,
@@ -60,6 +61,7 @@ class Dialer:
     ) -> None:
         self._origin = origin
         self._limits = limits
+        self._inbox: memoryview | None = None
         self._proxy = proxy
         self._tls = (tls or default_tls()) if origin.tls else None
         self._resolve = resolve
@@ -91,7 +93,9 @@ class Dialer:
 
     async def _attach(self, sock: socket.socket) -> Connection:
         loop = asyncio.get_running_loop()
-        connection = Connection(loop, self._limits)
+        if self._inbox is None:
+            self._inbox = memoryview(bytearray(INBOX_BYTES))
+        connection = Connection(loop, self._limits, self._inbox)
         server_name = self._origin.host if self._tls is not None else None
         await loop.create_connection(lambda: connection, sock=sock, ssl=self._tls, server_hostname=server_name)
         return connection
@@ -122,10 +126,10 @@ async def connect_first(addresses: Sequence[Address]) -> socket.socket:
                 running.add(attempts[-1])
             delay_s = _STAGGER_S if waiting else None
             done, running = await asyncio.wait(running, timeout=delay_s, return_when=asyncio.FIRST_COMPLETED)
-            for attempt in done:
-                if attempt.exception() is None:
-                    attempts.remove(attempt)
-                    return attempt.result()
+            winner = next((attempt for attempt in done if attempt.exception() is None), None)
+            if winner is not None:
+                attempts.remove(winner)
+                return winner.result()
         return attempts[0].result()
     finally:
         for attempt in attempts:
@@ -149,15 +153,13 @@ def interleave(addresses: Sequence[Address]) -> list[Address]:
 
 async def connect(address: Address) -> socket.socket:
     """A connected non-blocking socket with TCP_NODELAY."""
-    sock = socket.socket(address[0], socket.SOCK_STREAM)
-    try:
+    with ExitStack() as undo:
+        sock = undo.enter_context(socket.socket(address[0], socket.SOCK_STREAM))
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await asyncio.get_running_loop().sock_connect(sock, address[1])
-    except BaseException:
-        sock.close()
-        raise
-    return sock
+        undo.pop_all()
+        return sock
 
 
 async def open_tunnel(sock: socket.socket, origin: Origin, proxy: Proxy) -> None:
@@ -165,12 +167,11 @@ async def open_tunnel(sock: socket.socket, origin: Origin, proxy: Proxy) -> None
     lines = [f"CONNECT {origin.host_port} HTTP/1.1", f"host: {origin.host_port}"]
     if proxy.authorization is not None:
         lines.append(f"proxy-authorization: {proxy.authorization.reveal()}")
-    try:
+    with ExitStack() as undo:
+        undo.enter_context(sock)
         await asyncio.get_running_loop().sock_sendall(sock, ("\r\n".join(lines) + "\r\n\r\n").encode("ascii"))
         _check_tunnel(await _read_head(sock))
-    except BaseException:
-        sock.close()
-        raise
+        undo.pop_all()
 
 
 async def _read_head(sock: socket.socket) -> bytes:

@@ -1,7 +1,7 @@
 """Message heads: the bytes of a request's, checked once and remembered, and the meaning of a reply's.
 
 Called by `pool` and `connection`. The rules kept: nothing a caller passes can end a line early, so no request can
-smuggle another (RFC 9112 section 11.1); a reply whose framing could be read in two ways is refused.
+smuggle another (RFC 9112 section 11.2); a reply whose framing could be read in two ways is refused.
 """
 
 import re

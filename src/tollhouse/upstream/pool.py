@@ -32,7 +32,7 @@ Cancellation. Every await belongs to a `Reply` or a dial, and each closes its so
 
 import asyncio
 import ssl
-from collections import deque
+from contextlib import ExitStack
 from dataclasses import dataclass
 from time import monotonic
 
@@ -93,7 +93,7 @@ class Pool:
         self._places = self.limits.max_connections
         self._idle: dict[Connection, None] = {}  # oldest first; the last is the warmest
         self._active: set[Connection] = set()
-        self._queue: deque[asyncio.Future[Connection | None]] = deque()
+        self._queue: dict[asyncio.Future[Connection | None], None] = {}  # first come first
         self._retired = self._closed = False
         self._timeouts: Timeouts | None = None
         self._pace_s = _SLOWEST_SWEEP_S
@@ -183,11 +183,8 @@ class Pool:
     def on_idle(self, connection: Connection) -> None:
         """A connection has finished an exchange: to the first in the queue, or on the stack."""
         self._active.discard(connection)
-        while self._queue:
-            turn = self._queue.popleft()
-            if not turn.done():
-                turn.set_result(connection)
-                return
+        if self._call_next(connection):
+            return
         if self._retired:
             connection.kill()
             return
@@ -224,12 +221,11 @@ class Pool:
 
     async def _dial(self, until: float) -> Connection:
         """A new connection in a place already taken."""
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._free_place)
             connection = await self._dialer.dial(until - monotonic())
             connection.adopt(self)
-        except BaseException:
-            self._free_place()
-            raise
+            undo.pop_all()
         self.connects += 1
         if self._closed:
             connection.kill()
@@ -239,31 +235,41 @@ class Pool:
     async def _turn(self, until: float) -> Connection | None:
         """Waits in the queue of a full pool. Returns a connection, or None with a place to open one in."""
         turn: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
-        try:
-            async with asyncio.timeout(until - monotonic()):
-                return await turn
-        except BaseException as error:
-            if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._give_back(turn.result())
-            if isinstance(error, TimeoutError):
+        self._queue[turn] = None
+        with ExitStack() as undo:
+            undo.callback(self._forgo, turn)
+            try:
+                async with asyncio.timeout(until - monotonic()):
+                    won = await turn
+            except TimeoutError:
                 raise UpstreamTimeout("No connection to the upstream came free in time.") from None
-            raise
+            undo.pop_all()
+            return won
 
-    def _give_back(self, won: Connection | None) -> None:
-        """Passes on what a cancelled waiter had just been given."""
+    def _forgo(self, turn: asyncio.Future[Connection | None]) -> None:
+        """Leaves the queue, and passes on what had been given in the moment of leaving."""
+        self._queue.pop(turn, None)
+        if not turn.done() or turn.cancelled() or turn.exception() is not None:
+            return
+        won = turn.result()
         if won is None:
             self._free_place()
         elif not won.dead:
             self.on_idle(won)
 
-    def _free_place(self) -> None:
+    def _call_next(self, won: Connection | None) -> bool:
+        """Gives a connection, or None for a place, to the first in the queue. False if nobody waits."""
         while self._queue:
-            turn = self._queue.popleft()
+            turn = next(iter(self._queue))
+            del self._queue[turn]
             if not turn.done():
-                turn.set_result(None)
-                return
-        self._places += 1
+                turn.set_result(won)
+                return True
+        return False
+
+    def _free_place(self) -> None:
+        if not self._call_next(None):
+            self._places += 1
 
     # --- time --------------------------------------------------------------------------------------------------
 

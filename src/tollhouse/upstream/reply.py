@@ -23,7 +23,7 @@ class Source(Protocol):
 
 
 class Reply:
-    """See `tollhouse.types.wire.Incoming`. The attributes in lower half are the connection's to set."""
+    """See `tollhouse.types.wire.Incoming`. All attributes but status and headers are the connection's."""
 
     __slots__ = ("ended", "fault", "headers", "loop", "opened", "parts", "source", "stale", "status", "waiter")
 

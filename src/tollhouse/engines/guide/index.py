@@ -18,6 +18,7 @@ HEADING_WEIGHT = 4
 WORD = re.compile(r"[^\W_]+(?:[_\-.][^\W_]+)*")
 PART = re.compile(r"[^\W_]+")
 HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*$")
+COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 FENCE = re.compile(r"\s{0,3}(```|~~~)")
 COMMON_TEXT = (
     "a about an and any anything are as at be been but by can could did do does for from get give had has have how i "
@@ -93,7 +94,7 @@ def cut(file: str, text: str) -> list[Section]:
     trail: list[tuple[int, str]] = []
     lines: list[str] = []
     fence = ""
-    for line in [*text.splitlines(), "# end"]:
+    for line in [*COMMENT.sub("", text).splitlines(), "# end"]:
         mark = FENCE.match(line)
         if mark and fence in ("", mark[1]):
             fence = "" if fence else mark[1]
@@ -140,19 +141,38 @@ def weighed(section: Section) -> Counter[str]:
 
 
 def excerpt(section: Section, question: str, most: int) -> str:
-    """The blocks of a section that speak of the question, in their order, within about ``most`` characters."""
-    blocks = split_blocks(section.text)
+    """A short section whole; of a long one the blocks that speak of the question, about ``most`` characters."""
+    if len(section.text) <= most:
+        return section.text
     asked = set(terms(question))
+    blocks = [shortened(block, asked, most) for block in split_blocks(section.text)]
     scored = [(len(asked & set(terms(block))), -number) for number, block in enumerate(blocks)]
     chosen: list[int] = []
     length = 0
     for score, place in sorted(scored, reverse=True):
         block = blocks[-place]
-        if chosen and (length + len(block) > most or (score == 0 and length > most // 2)):
+        if chosen and (length + len(block) > most or score == 0):
             continue
         chosen.append(-place)
         length += len(block)
     return "\n\n".join(blocks[number] for number in sorted(chosen))
+
+
+def shortened(block: str, asked: set[str], most: int) -> str:
+    """A block that is too long: its first lines, and those further down that speak of the question."""
+    lines = block.splitlines()
+    if len(block) <= most or FENCE.match(lines[0]):
+        return block
+    first = 2 if lines[0].startswith("|") else 1
+    scored = [(len(asked & set(terms(line))), -number) for number, line in enumerate(lines[first:], first)]
+    chosen = list(range(first))
+    length = sum(len(line) for line in lines[:first])
+    for score, place in sorted(scored, reverse=True):
+        length += len(lines[-place])
+        if score == 0 or length > most:
+            break
+        chosen.append(-place)
+    return "\n".join(lines[number] for number in sorted(chosen))
 
 
 def split_blocks(text: str) -> list[str]:

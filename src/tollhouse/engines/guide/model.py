@@ -6,14 +6,14 @@ about the wire (streaming, stop, limits, usage) is what `engines.sim` does for t
 
 import functools
 import importlib.resources
+import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from tollhouse.engines.guide.index import Hit, Index, excerpt
 from tollhouse.engines.sim import tokens, tools
 from tollhouse.engines.sim.completion import Said
 from tollhouse.engines.sim.draws import Draws
-from tollhouse.engines.sim.engine import Engine, Nature
+from tollhouse.engines.sim.engine import Engine, Nature, fresh
 from tollhouse.engines.sim.refusal import wrong_value
 from tollhouse.engines.sim.request import Request
 
@@ -22,6 +22,7 @@ SECTIONS_MAX = 3
 EXCERPT_MAX = 1000
 COVERED = 0.5
 NEARLY = 0.6  # of the best score: what scores less is not worth a reader's time
+ALMOST = 0.8  # of the best section's coverage: the same
 QUESTION_MAX = 2000
 Pages = Callable[[], Mapping[str, str]]
 
@@ -35,9 +36,15 @@ def shipped_pages() -> dict[str, str]:
 class Guide(Engine):
     """The guide as a connector; ``Guide()`` is all it needs. The index is built at the first question."""
 
-    def __init__(self, pages: Pages = shipped_pages, **chance: Any) -> None:
+    def __init__(
+        self,
+        pages: Pages = shipped_pages,
+        *,
+        now_s: Callable[[], float] = time.time,
+        entropy: Callable[[], int] = fresh,
+    ) -> None:
         self._index = functools.cache(lambda: Index(pages()))
-        super().__init__(self._speak, NATURE, **chance)
+        super().__init__(self._speak, NATURE, now_s=now_s, entropy=entropy)
 
     def _speak(self, request: Request, _index: int, _draws: Draws) -> Said:
         return say(request, self._index())
@@ -64,7 +71,10 @@ def answers(index: Index, question: str) -> list[Hit]:
     """The sections that answer a question, best first; empty when none does."""
     hits = index.find(question, 4 * SECTIONS_MAX)
     known = [hit for hit in hits if hit.coverage >= COVERED]
-    return [hit for hit in known if hit.score >= NEARLY * known[0].score][:SECTIONS_MAX]
+    if not known:
+        return []
+    least_score, least_coverage = NEARLY * known[0].score, ALMOST * known[0].coverage
+    return [hit for hit in known if hit.score >= least_score and hit.coverage >= least_coverage][:SECTIONS_MAX]
 
 
 def earlier(request: Request) -> str:

@@ -70,6 +70,10 @@ class Machine:
         """Whether the text may end here."""
         return self._accept in states or self._accept in self._close(states, AT_END)
 
+    def settled(self, states: States) -> bool:
+        """Whether the node has been found, whatever follows."""
+        return self._accept in states
+
     def matches(self, text: str) -> bool:
         """Whether the node is found in the text."""
         states = self.first
@@ -238,7 +242,8 @@ def steps(
     for char in alphabet:
         states = tuple(machine.step(live, ord(char)) for machine, live in zip(every, trail.states, strict=True))
         point = (states, min(trail.length + 1, fit.low))
-        if point not in seen:
+        lost = any(machine.settled(live) for machine, live in zip(fit.absent, states[len(fit.found) :], strict=True))
+        if point not in seen and not lost:
             seen.add(point)
             longer.append(Trail(states, trail.length + 1, char, trail))
     return longer

@@ -9,6 +9,7 @@ import secrets
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tollhouse.engines.inprocess import Player, Reply, Step, wait_until
@@ -20,6 +21,7 @@ from tollhouse.errors import UpstreamTimeout
 from tollhouse.types.wire import Incoming, Outgoing, Timeouts
 
 SMALL = 4096  # bytes of request that are worked on in the loop itself
+WORKERS = 2
 PATH = "/chat/completions"
 JSON = {"content-type": "application/json"}
 EVENTS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
@@ -48,6 +50,11 @@ class Nature:
     threaded: bool = False
 
 
+def fresh() -> int:
+    """A number nobody can guess."""
+    return secrets.randbits(64)
+
+
 class Engine:
     """An embedded model. ``now_s`` and ``entropy`` are the clock and the chance behind answers without a seed."""
 
@@ -57,34 +64,44 @@ class Engine:
         nature: Nature,
         *,
         now_s: Callable[[], float] = time.time,
-        entropy: Callable[[], int] = lambda: secrets.randbits(64),
+        entropy: Callable[[], int] = fresh,
     ) -> None:
         self._say = say
         self._nature = nature
         self._now_s = now_s
         self._entropy = entropy
         self._replies: weakref.WeakSet[Reply] = weakref.WeakSet()
+        # Threads of its own, so that hard schemas never keep name resolution and the like waiting.
+        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="tollhouse-engine")
 
     async def send(self, outgoing: Outgoing, timeouts: Timeouts) -> Incoming:
-        """The reply to a chat request; errors are replies too. Raises `UpstreamTimeout` for a scripted slow error."""
-        started_at = asyncio.get_running_loop().time()
+        """The reply to a chat request; errors are replies too. Raises `UpstreamTimeout` when it takes too long."""
+        loop = asyncio.get_running_loop()
+        started_at = loop.time()
+        limit_s = min(timeouts.first_byte_s, timeouts.total_s)
         chance = Chance(int(self._now_s()), self._entropy())
-        heavy = self._nature.threaded or len(outgoing.body) > SMALL or any(mark in outgoing.body for mark in WORK)
-        if not heavy:
-            prepared = self._prepare(outgoing, chance)
-        else:
-            prepared = await asyncio.to_thread(self._prepare, outgoing, chance)
-        if prepared.delay_s:
-            await delayed(started_at, prepared.delay_s, timeouts)
+        try:
+            async with asyncio.timeout_at(started_at + limit_s):
+                if self._is_heavy(outgoing.body):
+                    prepared = await loop.run_in_executor(self._workers, self._prepare, outgoing, chance)
+                else:
+                    prepared = self._prepare(outgoing, chance)
+                await wait_until(started_at + prepared.delay_s)
+        except TimeoutError:
+            raise UpstreamTimeout(f"No byte of an answer came within {limit_s:g} s.") from None
         player = Player(prepared.steps, started_at=started_at)
         reply = Reply(prepared.status, dict(prepared.headers), player, timeouts=timeouts, started_at=started_at)
         self._replies.add(reply)
         return reply
 
     async def aclose(self) -> None:
-        """Ends every reply that is still being read."""
+        """Ends every reply that is still being read, and the threads."""
         for reply in list(self._replies):
             reply.close()
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def _is_heavy(self, body: bytes) -> bool:
+        return self._nature.threaded or len(body) > SMALL or any(mark in body for mark in WORK)
 
     def _prepare(self, outgoing: Outgoing, chance: Chance) -> Prepared:
         try:
@@ -107,13 +124,3 @@ class Engine:
 def refused(refusal: Refusal, delay_s: float = 0.0) -> Prepared:
     """An error reply."""
     return Prepared(refusal.status, {**JSON, **refusal.headers}, iter([refusal.body()]), delay_s)
-
-
-async def delayed(started_at: float, delay_s: float, timeouts: Timeouts) -> None:
-    """Waits before the head. Raises `UpstreamTimeout` where that takes longer than a first byte may."""
-    limit_s = min(timeouts.first_byte_s, timeouts.total_s)
-    try:
-        async with asyncio.timeout_at(started_at + limit_s):
-            await wait_until(started_at + delay_s)
-    except TimeoutError:
-        raise UpstreamTimeout(f"No byte of an answer came within {limit_s:g} s.") from None

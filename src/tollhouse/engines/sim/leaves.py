@@ -8,7 +8,7 @@ from typing import Any
 
 from tollhouse.engines.sim import automaton, charsets, pattern
 from tollhouse.engines.sim.check import is_multiple
-from tollhouse.engines.sim.document import COUNT_MAX, Document
+from tollhouse.engines.sim.document import COUNT_MAX, Document, is_number
 from tollhouse.engines.sim.draws import Draws
 from tollhouse.engines.sim.formats import FORMATS
 from tollhouse.engines.sim.hints import Hints
@@ -138,7 +138,7 @@ class Number:
         """Raises `Unsatisfied` when no number lies between the limits."""
         self._parts = parts
         self._draws = draws
-        self._avoid = avoid
+        self._avoid = {value for value in avoid if is_number(value)}
         self._integer = integer
         low, low_open = end(parts, "minimum", "exclusiveMinimum", max)
         high, high_open = end(parts, "maximum", "exclusiveMaximum", min)

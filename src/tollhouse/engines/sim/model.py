@@ -5,13 +5,14 @@ The path of an answer: `engine` takes the request, `request` reads it, `say` bel
 """
 
 import itertools
-from typing import Any
+import time
+from collections.abc import Callable
 
 from tollhouse.engines.sim import text, tokens, tools
 from tollhouse.engines.sim.completion import Said
 from tollhouse.engines.sim.document import SchemaProblem
 from tollhouse.engines.sim.draws import Draws
-from tollhouse.engines.sim.engine import Engine, Nature
+from tollhouse.engines.sim.engine import Engine, Nature, fresh
 from tollhouse.engines.sim.hints import Hints
 from tollhouse.engines.sim.refusal import Refusal
 from tollhouse.engines.sim.request import Request
@@ -23,8 +24,8 @@ NATURE = Nature("fp_tollhouse_sim_1", scripted=True)
 class Sim(Engine):
     """The simulated model as a connector; ``Sim()`` is all it needs."""
 
-    def __init__(self, **chance: Any) -> None:
-        super().__init__(say, NATURE, **chance)
+    def __init__(self, *, now_s: Callable[[], float] = time.time, entropy: Callable[[], int] = fresh) -> None:
+        super().__init__(say, NATURE, now_s=now_s, entropy=entropy)
 
 
 def say(request: Request, index: int, draws: Draws) -> Said:

@@ -99,6 +99,7 @@ class Maker:
         while attempt < attempts:
             ways = Ways(attempt, self.draws, deep=depth >= DEEP)
             try:
+                self.doc.spend(len(avoid or ()) // 8)
                 with self.doc.deeper():
                     value = self._attempt(schemas, name, depth, avoid or [], ways)
                 if self._keeps(value, schemas, avoid or []):

@@ -72,14 +72,21 @@ def brought_schemas(parts: list[Schema]) -> list[Any]:
 
 
 def wanted(maker: Making, parts: list[Schema], name: str, depth: int, *, missing: int) -> bool:
-    """Whether an optional property is made: when the text states it, when the count needs it, else three in four."""
+    """Whether an optional property is made: when the text speaks of it, the count needs it, else three in four."""
     if any(name in part.get(key, ()) for part in parts for key in ("dependentSchemas", "dependentRequired")):
         return False
     if any(name in part.get("dependencies", ()) for part in parts):
         return False
-    if missing > 0 or maker.hints.stated(name) is not None:
+    listed = [value for part in parts for value in listed_values(part, name)]
+    if missing > 0 or maker.hints.stated(name) is not None or maker.hints.mentioned(listed):
         return True
     return depth < OPTIONAL_DEPTH and maker.draws.below(4) > 0
+
+
+def listed_values(part: Schema, name: str) -> list[Any]:
+    """The ``enum`` of a property."""
+    schema = part.get("properties", {}).get(name)
+    return list(schema.get("enum", ())) if isinstance(schema, dict) else []
 
 
 def make_property(maker: Making, parts: list[Schema], name: str, depth: int) -> Any:
