@@ -4,6 +4,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from tollhouse.dialects.replies import normalise_reply, tidy_reply
+from tollhouse.types.calls import Usage
+
 REASONS = {"stop", "length", "tool_calls", "content_filter", "function_call"}
 LINE_BYTES = 64 * 1024
 
@@ -126,3 +129,8 @@ def _judge_fragment(said: Said, fragment: dict[str, Any]) -> None:
         assert fragment.keys().isdisjoint({"id", "type"})
         assert "name" not in member
         said.calls[fragment["index"]][text] += member[text]
+
+def normalised(raw: Any, reply_id: str, created: int, model: str, *, metered: Usage | None = None) -> dict[str, Any]:
+    """A raw reply made tidy and given an identity, as a decoder and then the pipeline do."""
+    tidy_reply(raw, reply_id)
+    return normalise_reply(raw, reply_id, created, model, metered=metered)

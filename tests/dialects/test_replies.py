@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.dialects.canon import judge
+from tests.dialects.canon import judge, normalised
 from tollhouse.dialects.openai import ChatStream
-from tollhouse.dialects.replies import normalise_reply, split_reply
+from tollhouse.dialects.replies import split_reply
 from tollhouse.errors import UpstreamBadResponse
 from tollhouse.types.calls import Usage
+
 
 
 def reply(message: dict[str, Any], **choice: Any) -> dict[str, Any]:
@@ -18,13 +19,13 @@ def reply(message: dict[str, Any], **choice: Any) -> dict[str, Any]:
 
 def normal(message: dict[str, Any], **choice: Any) -> dict[str, Any]:
     """The choice that a client gets for it."""
-    made: dict[str, Any] = normalise_reply(reply(message, **choice), "chatcmpl-1", 7, "alias")["choices"][0]
+    made: dict[str, Any] = normalised(reply(message, **choice), "chatcmpl-1", 7, "alias")["choices"][0]
     return made
 
 
 def test_identity_is_ours_and_comes_first() -> None:
     """Id, object, created and model are the gateway's; what else the host sent stays."""
-    whole = normalise_reply({**reply({"content": "x"}), "model": "theirs", "x_groq": 1, "error": None}, "c", 7, "alias")
+    whole = normalised({**reply({"content": "x"}), "model": "theirs", "x_groq": 1, "error": None}, "c", 7, "alias")
     assert list(whole)[:4] == ["id", "object", "created", "model"]
     assert [whole[name] for name in ("id", "object", "created", "model")] == ["c", "chat.completion", 7, "alias"]
     assert whole["x_groq"] == 1
@@ -33,7 +34,7 @@ def test_identity_is_ours_and_comes_first() -> None:
 
 def test_what_strict_readers_need_is_there() -> None:
     """Index, role, content, refusal, logprobs, a reason and integer totals are there however little a host sent."""
-    whole = normalise_reply(reply({}), "c", 7, "alias")
+    whole = normalised(reply({}), "c", 7, "alias")
     assert whole["choices"] == [
         {
             "message": {"role": "assistant", "content": None, "refusal": None},
@@ -48,9 +49,9 @@ def test_what_strict_readers_need_is_there() -> None:
 def test_a_missing_usage_is_the_metered_one() -> None:
     """Where a host reports no usage the client is shown our estimate; a host's own is never replaced."""
     silent: dict[str, Any] = {"choices": [{"message": {}}], "usage": None}
-    shown = normalise_reply(silent, "c", 7, "m", metered=Usage(input=3, output=4, estimated=True))["usage"]
+    shown = normalised(silent, "c", 7, "m", metered=Usage(input=3, output=4, estimated=True))["usage"]
     assert (shown["prompt_tokens"], shown["completion_tokens"], shown["total_tokens"]) == (3, 4, 7)
-    assert normalise_reply(reply({}), "c", 7, "m", metered=Usage(output=9))["usage"]["total_tokens"] == 1
+    assert normalised(reply({}), "c", 7, "m", metered=Usage(output=9))["usage"]["total_tokens"] == 1
 
 
 def test_vendor_fields_of_choices_and_messages_stay() -> None:
@@ -154,12 +155,12 @@ def test_content_parts_become_text() -> None:
 def test_what_is_no_reply_is_refused(bad: dict[str, Any]) -> None:
     """An object without choices, messages or names of functions is not the answer of a model."""
     with pytest.raises(UpstreamBadResponse):
-        normalise_reply(bad, "c", 1, "m")
+        normalised(bad, "c", 1, "m")
 
 
 def test_a_reply_as_a_stream_says_the_same() -> None:
     """A reply cut into chunks and streamed gives the client the same texts, calls and reasons."""
-    whole = normalise_reply(
+    whole = normalised(
         {
             "choices": [
                 {

@@ -10,7 +10,8 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletion
 
-from tollhouse.dialects.openai import ChatStream, normalise_reply
+from tests.dialects.canon import normalised
+from tollhouse.dialects.openai import ChatStream
 from tollhouse.errors import UpstreamInterrupted
 
 ID = "chatcmpl-0123456789abcdefghijklmnopqrs"
@@ -61,6 +62,7 @@ def client(server: Server) -> Iterator[openai.OpenAI]:
     """The SDK, pointed at it."""
     with openai.OpenAI(base_url=f"http://127.0.0.1:{server.server_port}/v1", api_key="x", max_retries=0) as sdk:
         yield sdk
+
 
 
 def chunk(delta: dict[str, Any], reason: str | None = None, index: int = 0) -> dict[str, Any]:
@@ -126,7 +128,7 @@ def test_an_error_event_is_raised(server: Server, client: openai.OpenAI) -> None
 def test_a_whole_reply(server: Server, client: openai.OpenAI) -> None:
     """A normalised reply of a host that leaves half of the fields out is a complete ChatCompletion."""
     given = {"function": {"name": "f", "arguments": None}}
-    reply = normalise_reply({"choices": [{"message": {"tool_calls": [given]}}], "usage": {}}, ID, 7, "fast-chat")
+    reply = normalised({"choices": [{"message": {"tool_calls": [given]}}], "usage": {}}, ID, 7, "fast-chat")
     server.raw = msgspec.json.encode(reply)
     made = client.chat.completions.create(model="m", messages=MESSAGES)
     assert ChatCompletion.model_validate(made.model_dump(), strict=True) == made

@@ -1,8 +1,8 @@
 """The compatibility traps T0 to T6 of the requirements, each under its name, on the bytes that leave a running gateway.
 
-T7 to T13 are in test_compat_clients.py. Parts of traps that speak of other surfaces belong to
-those: the Responses API's event fields (T2, T13), embeddings as base64 (T2, T13), the Anthropic dialect's pings and block
-order (T1, T12, T13), 402 for an empty balance (T2, T12) and `x-ratelimit-*` (T12), which need balances and limits.
+T7 to T13 are in test_compat_clients.py. What the traps say of other surfaces belongs to those surfaces: the Responses
+API's event fields (T2, T13), embeddings as base64 (T2, T13), the Anthropic dialect's pings and block order (T1, T12,
+T13); 402 for an empty balance (T2, T12) and `x-ratelimit-*` (T12) belong to balances and limits.
 """
 
 import asyncio

@@ -80,8 +80,8 @@ async def test_keys_are_random(engine: LocalEngine) -> None:
         assert engine.host.credential.reveal() not in repr(engine)
 
 
-async def test_loading_does_not_hold_up_the_loop() -> None:
-    """While a model is loaded, other work goes on."""
+async def test_a_slow_start_does_not_hold_up_the_loop() -> None:
+    """While a start waits, here for a slow import, other work goes on."""
     ticks = 0
 
     def slow() -> ModuleType:
@@ -105,9 +105,29 @@ async def test_closing_frees_the_port() -> None:
             await client.whole("Hi")
 
 
+async def test_closing_at_work_neither_hangs_nor_blocks() -> None:
+    """An engine that is closed while clients still wait gives up after its patience, and the loop runs on meanwhile."""
+    engine = await LocalEngine.start(TINY_PATH, options=LocalOptions(slots=1, threads=1))
+    async with client_of(engine.host) as client:
+        long = {"messages": [{"role": "user", "content": "Hi"}], "stream": True, "max_tokens": 1900, "ignore_eos": True}
+        incoming, _ = await client.send(long)
+        waiting = [asyncio.create_task(client.send(long)) for _ in range(20)]
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(engine.aclose(patience_s=0.2))
+        ticks = 0
+        while not closing.done():
+            await asyncio.sleep(0.01)
+            ticks += 1
+        assert ticks >= 3
+        incoming.close()
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
 async def test_a_closed_connection_stops_its_generation() -> None:
     """Twelve long answers that nobody waits for any more, most of them still queued, do not delay the next request."""
-    long = {"max_tokens": 1800, "ignore_eos": True}
+    long = {"max_tokens": 1000, "ignore_eos": True}
     async with running() as engine, client_of(engine.host) as client:
         began = time.monotonic()
         await client.stream("Tell me a story", **long)

@@ -240,6 +240,19 @@ async def test_cancelled_waiter_passes_its_turn_on(client: Client) -> None:
             await pool.aclose()
 
 
+async def test_waiter_that_is_being_cancelled_is_passed_over(client: Client) -> None:
+    """A connection that comes free while its first waiter is being cancelled goes to the second."""
+    async with ChaosUpstream(OK) as up:
+        pool = client.pool(up.url, limits=PoolLimits(max_connections=1))
+        reply = await pool.send(GET, QUICK)
+        loser, winner = (asyncio.create_task(fetch(pool)) for _ in range(2))
+        await settle()
+        loser.cancel()
+        reply.close()
+        assert await winner == (200, b"ok")
+        assert loser.cancelled()
+
+
 async def test_connection_that_dies_on_its_way_to_a_waiter(client: Client) -> None:
     """A waiter whose connection dies in the moment it is handed over opens a new one."""
     async with ChaosUpstream(OK) as up:

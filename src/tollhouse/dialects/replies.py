@@ -16,15 +16,13 @@ from tollhouse.types.calls import Usage
 def normalise_reply(
     reply: dict[str, Any], reply_id: str, created: int, model: str, *, metered: Usage | None = None
 ) -> dict[str, Any]:
-    """A reply under our identity: our id, the time in seconds, and the model name that the client asked for.
+    """A tidy reply under our identity: our id, the time in seconds, and the model name that the client asked for.
 
     ``metered`` is what the client is shown where the host reported no usage, for strict readers require one.
-    Raises `UpstreamBadResponse` if it is not a reply.
     """
-    tidy_reply(reply, reply_id)
     head = {"id": reply_id, "object": "chat.completion", "created": created, "model": model}
-    reply.pop("error", None)
-    whole = head | {key: value for key, value in reply.items() if key not in head}
+    whole = {**head, **reply, **head}
+    whole.pop("error", None)
     usage = whole.get("usage")
     if metered is not None and not usage:
         whole["usage"] = usage_object(metered)

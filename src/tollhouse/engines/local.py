@@ -5,19 +5,23 @@ Theory of operation
 The engine (`xllamacpp`, the extra ``[local]``) brings its own HTTP server with llama.cpp's OpenAI-like surface. It is
 started on a loopback port with a random key and given to the gateway as an ordinary `Host`, so that a local model goes
 down the same path as any other upstream: the same client, timeouts, cancellation (a closed connection stops the
-generation) and decoding, in `providers.llamacpp`. The engine computes in its own threads and without the GIL; loading
-and closing block, and are done in a thread.
+generation) and decoding, in `providers.llamacpp`. The engine computes in its own threads and without the GIL. Starting
+and closing block and are done in a thread; but the engine's constructor holds the GIL while it reads the file, about a
+second for each GiB that is not yet in memory, so files are best loaded before the gateway serves.
 
 One `LocalEngine` is one file. Chat and embeddings need differently built contexts, so embeddings get a second server
-of the same file, started when they are first asked for. The engine's pages of answers are never reachable without the
-key, and its pages that show other people's prompts (``/slots``), its web page and its tools are off.
+of the same file, started when they are first asked for; it shares the file's pages with the first. Nothing of the
+engine but its health is reachable without the key, and its page that shows other people's prompts (``/slots``), its web
+page and its tools are off.
 
 Requests beyond ``slots`` wait in the engine's queue. Every slot has a context of its own.
 """
 
 import asyncio
+import ctypes
+import re
 import secrets
-import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +47,8 @@ _SMALL_BYTES = 64 * 1024 * 1024
 _SILENT, _ERRORS_ONLY = -1, 1
 """The engine writes its log to stderr, where ours is JSON: it is heard only when a model fails to load."""
 _POOLING_MEAN = 1
-_CLOSE_S = 5.0
+_CLOSE_PACE_S = 0.02
+_WORK = re.compile(r"^llamacpp:requests_(?:processing|deferred) [1-9]", re.MULTILINE)
 _FREE = Prices(0, 0, 0, 0, 0, 0, 0)
 _PATIENCE = Timeouts(connect_s=5.0, first_byte_s=600.0, idle_s=120.0, total_s=3600.0)
 """A long prompt takes minutes on a small machine, and a queued request waits for its slot without a byte."""
@@ -125,22 +130,25 @@ class LocalEngine:
         self._servers.append(server)
         return host
 
-    def close(self) -> None:
-        """Stops the servers and frees the model; blocks for a moment.
+    def close(self, *, patience_s: float = 5.0) -> None:
+        """Stops the servers and frees the model; blocks for a moment. Close the connections first.
 
-        Close the connections first: the engine's own shutdown waits for as long as a client waits for it. After
-        `_CLOSE_S` it is left to itself, and ends with the last such client or with the process.
+        While a client waits for an answer, the engine's shutdown waits for the client, with the GIL held. A server that
+        is still at work after ``patience_s`` is therefore left alone and ends with the process.
         """
-        servers, self._servers = self._servers, []
-        worker = threading.Thread(target=servers.clear, daemon=True)
-        worker.start()
-        worker.join(_CLOSE_S)
+        until = time.monotonic() + patience_s
+        while self._servers:
+            server = self._servers.pop()
+            while (busy := _is_busy(server)) and time.monotonic() < until:
+                time.sleep(_CLOSE_PACE_S)
+            if busy:
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(server))  # a reference that is never given back
 
-    async def aclose(self) -> None:
+    async def aclose(self, *, patience_s: float = 5.0) -> None:
         """As `close`, without blocking the event loop."""
         if self._embeddings is not None:
             await asyncio.wait([self._embeddings])
-        await asyncio.to_thread(self.close)
+        await asyncio.to_thread(self.close, patience_s=patience_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +175,7 @@ class _Build:
         params.n_parallel = 1
         params.n_ctx = params.n_batch = params.n_ubatch = self.context
         params.embedding = True
+        params.no_extra_bufts = True  # no repacked copy of the weights: they are in memory already
         if not gguf.pooling:
             params.pooling_type = self.module.llama_pooling_type(_POOLING_MEAN)
         server = self._serve(params)
@@ -186,8 +195,10 @@ class _Build:
         params.cache_ram_mib = _PROMPT_CACHE_MIB
         params.verbosity = _SILENT
         params.warmup = False
+        params.fit_params = False  # loads the file once more to measure it; the context is chosen here
         params.ui = False
         params.endpoint_slots = False
+        params.endpoint_metrics = True  # behind the key; `_is_busy` asks it
         threads = self.options.threads or (1 if self.path.stat().st_size < _SMALL_BYTES else None)
         if threads:
             params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
@@ -222,6 +233,11 @@ def _prove(handle: Callable[[dict[str, Any]], Any], request: dict[str, Any], pat
         raise _cannot_run(path) from error
     if "error" in answer:
         raise _cannot_run(path)
+
+
+def _is_busy(server: Any) -> bool:
+    """Whether a request is being answered or waits for a slot."""
+    return _WORK.search(str(server.handle_metrics())) is not None
 
 
 def _cannot_run(path: Path) -> LocalEngineError:

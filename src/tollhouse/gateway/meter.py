@@ -17,6 +17,9 @@ from tollhouse.types.calls import ChatCall, Usage
 
 _encode = msgspec.json.Encoder().encode
 
+_MOST = 2**31
+_NONE: dict[str, Any] = {}
+_CACHE_NAMES = frozenset({"prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens"})
 _TOKENS_PER_MESSAGE = 4
 _TOKENS_PER_REPLY = 3
 """What OpenAI's chat format adds around each message, and before the answer."""
@@ -26,6 +29,8 @@ _TOKENS_PER_MEDIUM = 1000
 
 def meter_reply(raw: Mapping[str, Any] | None, call: ChatCall, reply: Mapping[str, Any]) -> Usage:
     """The usage of a whole answer."""
+    if raw is not None and (plain := _plain(raw)) is not None:
+        return plain
     read = _Reading(raw or {})
     if read.prompt is not None and read.completion is not None:
         return read.usage(read.prompt, read.completion, estimated=False)
@@ -60,6 +65,21 @@ def estimate_prompt(body: Mapping[str, Any]) -> int:
     media = sum(_media(message) for message in messages)
     around = _TOKENS_PER_MESSAGE * len(messages) + _TOKENS_PER_REPLY
     return estimate_tokens("\n".join(texts)) + _TOKENS_PER_MEDIUM * media + around
+
+
+def _plain(raw: Mapping[str, Any]) -> Usage | None:
+    """The common case, read without ado: sane counts that add up, nothing cached, no reasoning."""
+    prompt, completion = raw.get("prompt_tokens"), raw.get("completion_tokens")
+    if type(prompt) is not int or type(completion) is not int or raw.get("total_tokens") != prompt + completion:
+        return None
+    if not (0 <= prompt <= _MOST and 0 <= completion <= _MOST) or not raw.keys().isdisjoint(_CACHE_NAMES):
+        return None
+    before, after = raw.get("prompt_tokens_details") or _NONE, raw.get("completion_tokens_details") or _NONE
+    if type(before) is not dict or before.get("cached_tokens") or before.get("cache_write_tokens"):
+        return None
+    if type(after) is not dict or after.get("reasoning_tokens"):
+        return None
+    return Usage(prompt, 0, 0, completion)
 
 
 def _complete(read: "_Reading", call: ChatCall, output: int) -> Usage:

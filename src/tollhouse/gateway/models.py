@@ -1,9 +1,10 @@
 """GET /v1/models and /v1/models/{id}: what can be called, in OpenAI's shape, with what it costs and can do beside it."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
+
+from msgspec.structs import replace
 
 from tollhouse.errors import Forbidden, ModelNotFound
 from tollhouse.gateway import router

@@ -19,10 +19,10 @@ them seen on build 2026.10 of the engine:
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from tollhouse.dialects.forced import TOOL_FIELDS, CallText, forced_tools, joined_calls, name_of, with_schema
 from tollhouse.dialects.replies import tidy_reply

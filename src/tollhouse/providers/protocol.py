@@ -6,16 +6,16 @@ this package has one module-level instance, ``PROVIDER``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from tollhouse.errors import UpstreamFault
 from tollhouse.types.calls import ChatCall, Target
 from tollhouse.types.wire import Outgoing
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(Struct, frozen=True):
     """A request ready to send, and the names of the client's parameters that the host does not take."""
 
     outgoing: Outgoing

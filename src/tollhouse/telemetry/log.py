@@ -1,13 +1,12 @@
 """Structured log lines: one event, one line of JSON, written off the request path.
 
-Lines are queued in memory and written by `flush`, which the server's sweep calls. A sink that is slow or dead never
-holds a request: the queue is bounded, and what does not fit is dropped and counted. Strings are JSON-escaped, so no
+Records are queued in memory and written by `flush`, which the server's sweep calls, or the record that fills the
+queue. A sink that is dead never fails a request: what it does not take is dropped and counted. Strings are JSON-escaped, so no
 value can break out of its line or colour a terminal (control characters, ANSI, bidirectional marks).
 """
 
 import sys
 import time
-from collections import deque
 from typing import IO, Any
 
 import msgspec
@@ -15,7 +14,6 @@ import msgspec
 from tollhouse.telemetry.redact import redact
 
 LEVELS = ("debug", "info", "warning", "error")
-_MAX_LINES = 20_000
 _FLUSH_LINES = 512
 _MAX_TEXT = 2_000
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
@@ -42,7 +40,7 @@ class Log:
         self._access = access and self._threshold <= LEVELS.index("info")
         self._text = text
         self._sink = sink if sink is not None else sys.stderr.buffer
-        self._lines: deque[bytes] = deque()
+        self._records: list[dict[str, Any]] = []
         self.dropped = 0
 
     def event(self, level: str, name: str, **fields: Any) -> None:
@@ -58,25 +56,21 @@ class Log:
             self._queue(record)
 
     def _queue(self, record: dict[str, Any]) -> None:
-        if len(self._lines) >= _MAX_LINES:
-            self.dropped += 1
-            return
-        self._lines.append(_render(record) if self._text else _escape(_ENCODER.encode(record)) + b"\n")
-        if len(self._lines) >= _FLUSH_LINES:
+        self._records.append(record)
+        if len(self._records) >= _FLUSH_LINES:
             self.flush()
 
     def flush(self) -> None:
         """Writes what is queued. A broken sink loses the lines, not the process."""
-        if not self._lines:
+        records, self._records = self._records, []
+        if not records:
             return
-        data = b"".join(self._lines)
-        count = len(self._lines)
-        self._lines.clear()
+        data = b"".join(map(_render, records)) if self._text else _escape(_ENCODER.encode_lines(records))
         try:
             self._sink.write(data)
             self._sink.flush()
         except (OSError, ValueError):
-            self.dropped += count
+            self.dropped += len(records)
 
 
 def _render(record: dict[str, Any]) -> bytes:

@@ -7,6 +7,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
@@ -19,8 +21,7 @@ class Timeouts:
     total_s: float = 1800.0
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True):
     """One request to an upstream. ``path`` starts with ``/`` and includes the base URL's path and any query.
 
     ``headers`` are complete but for ``host``, ``content-length`` and ``connection``, which the connector adds.

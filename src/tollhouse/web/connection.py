@@ -22,14 +22,14 @@ be a half-close by a client that still reads (RFC 9112 section 9.6). It is taken
 import asyncio
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Protocol, cast
 
 import httptools
 
-from tollhouse.errors import Fault, HeadersTooLarge, InvalidRequest, Overloaded, PayloadTooLarge, RequestTimeout
-from tollhouse.errors import UnsupportedMedia
+from tollhouse.errors import Fault, HeadersTooLarge, InvalidRequest, Overloaded, RequestTimeout
 from tollhouse.web.exchange import Exchange
+from tollhouse.web.judge import judge_head, too_large
 from tollhouse.web.limits import ServerLimits
 
 _SINGLETONS = frozenset({b"host", b"authorization", b"x-api-key", b"content-type", b"content-encoding", b"origin"})
@@ -51,7 +51,7 @@ class Host(Protocol):
         """Counts it out."""
 
 
-Runner = Callable[[Exchange], Awaitable[None]]
+Runner = Callable[[Exchange], Coroutine[None, None, None]]
 
 
 class Connection(asyncio.Protocol):
@@ -89,7 +89,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._queue: deque[Exchange] = deque()
         self._active: Exchange | None = None
-        self._task: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
         self._reading: Exchange | None = None
         self._raw_bytes = 0  # received since the current head, or body, began
         self._header_bytes = 0
@@ -132,8 +132,10 @@ class Connection(asyncio.Protocol):
         self._reading = None
         if self._resumed is not None and not self._resumed.done():
             self._resumed.set_result(None)
-        if self._task is not None:
+        if self._task is not None and self._active is not None:
             self._task.cancel()
+            if not self._active.begun:  # a task that is cancelled before its first step never runs its ``finally``
+                self._finish(self._active)
 
     def eof_received(self) -> bool:
         """The client sent FIN. True keeps our side open."""
@@ -242,37 +244,12 @@ class Connection(asyncio.Protocol):
         self._head_started_at = 0.0
         self._raw_bytes = 0
         self._since = self._loop.time()
-        exchange.fault = exchange.fault or self._judge_head(exchange)
+        exchange.fault = exchange.fault or judge_head(exchange, self._header_bytes, self._host)
         if exchange.fault is not None:
             exchange.keep_alive = False
         self._queue.append(exchange)
         if self._active is None:
             self._start_next()
-
-    def _judge_head(self, exchange: Exchange) -> Fault | None:
-        limits = self._host.limits
-        headers = exchange.headers
-        if self._header_bytes > limits.max_header_bytes or len(headers) > limits.max_headers:
-            return HeadersTooLarge(f"The head is over {limits.max_header_bytes} bytes or {limits.max_headers} headers.")
-        if exchange.http_1_0:
-            if b"transfer-encoding" in headers:
-                return InvalidRequest("HTTP/1.0 has no Transfer-Encoding (RFC 9112 section 6.1).")
-        elif b"host" not in headers:
-            return InvalidRequest("The Host header is missing (RFC 9112 section 3.2).")
-        if not exchange.path.startswith(b"/") and exchange.path != b"*":
-            return InvalidRequest("Only the origin form of a request target is read here, as in 'POST /v1/...'.")
-        if headers.get(b"content-encoding", b"identity") not in {b"identity", b""}:
-            return UnsupportedMedia("Send the body without Content-Encoding.")
-        length = headers.get(b"content-length")
-        if length is not None and int(length) > limits.max_body_bytes:
-            return self._too_large()
-        if self._host.bodies_bytes + int(length or 0) > limits.max_bodies_bytes:
-            return Overloaded("The gateway holds as many request bodies as it may.", headers={"retry-after": "1"})
-        exchange.expects_continue = headers.get(b"expect", b"").lower() == b"100-continue"
-        return None
-
-    def _too_large(self) -> PayloadTooLarge:
-        return PayloadTooLarge(f"The request body is over the limit of {self._host.limits.max_body_bytes} bytes.")
 
     def on_body(self, data: bytes) -> None:
         """llhttp: a piece of the body."""
@@ -285,7 +262,7 @@ class Connection(asyncio.Protocol):
             self._unread_bytes += len(data)
         if exchange.body_bytes > self._host.limits.max_body_bytes:
             exchange.keep_alive = False
-            exchange.close_body(self._too_large())
+            exchange.close_body(too_large(self._host.limits))
 
     def on_message_complete(self) -> None:
         """llhttp: the request has arrived whole."""
@@ -298,18 +275,20 @@ class Connection(asyncio.Protocol):
 
     def _start_next(self) -> None:
         exchange = self._active = self._queue.popleft()
-        task = self._task = self._loop.create_task(self._run(exchange))  # type: ignore[arg-type]
-        task.add_done_callback(self._finished)
+        self._task = self._loop.create_task(self._serve(exchange))
 
-    def _finished(self, task: "asyncio.Future[None]") -> None:
+    async def _serve(self, exchange: Exchange) -> None:
+        exchange.begun = True
+        try:
+            await self._run(exchange)
+        finally:
+            self._finish(exchange)
+
+    def _finish(self, exchange: Exchange) -> None:
         """The handler has answered, or was cancelled because the client is gone."""
-        exchange = self._active
         self._active = self._task = None
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._loop.call_exception_handler({"message": "A request's task failed", "exception": error})
-        if exchange is not None:
-            self._host.bodies_bytes -= exchange.body_bytes
-        if self._transport is None or exchange is None:
+        self._host.bodies_bytes -= exchange.body_bytes
+        if self._transport is None:
             return
         if not exchange.complete or exchange.fault is not None:
             self._linger()

@@ -31,6 +31,7 @@ class Exchange:
     __slots__ = (
         "_chunks",
         "_waiter",
+        "begun",
         "body_bytes",
         "channel",
         "client",
@@ -90,6 +91,8 @@ class Exchange:
         self.notes: dict[str, object] = {}
         """What the access log says of this exchange beside the usual fields."""
         self.complete = False
+        self.begun = False
+        """Whether its handler has taken its first step."""
         self.body_bytes = 0
         self._chunks: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None

@@ -1,0 +1,46 @@
+"""What is refused on the strength of a request's head alone, before a byte of its body is read. Pure.
+
+`web.connection` asks once for each request. What the parser already refuses (ambiguous framing, control characters,
+folded lines) is not looked at again here.
+"""
+
+from typing import Protocol
+
+from tollhouse.errors import Fault, HeadersTooLarge, InvalidRequest, Overloaded, PayloadTooLarge, UnsupportedMedia
+from tollhouse.web.exchange import Exchange
+from tollhouse.web.limits import ServerLimits
+
+
+class Load(Protocol):
+    """The limits, and what is held at the moment."""
+
+    limits: ServerLimits
+    bodies_bytes: int
+
+
+def judge_head(exchange: Exchange, header_bytes: int, load: Load) -> Fault | None:
+    """The fault of a head, or None; notes in passing whether the client waits for ``100 Continue``."""
+    limits, headers = load.limits, exchange.headers
+    if header_bytes > limits.max_header_bytes or len(headers) > limits.max_headers:
+        return HeadersTooLarge(f"The head is over {limits.max_header_bytes} bytes or {limits.max_headers} headers.")
+    if exchange.http_1_0:
+        if b"transfer-encoding" in headers:
+            return InvalidRequest("HTTP/1.0 has no Transfer-Encoding (RFC 9112 section 6.1).")
+    elif b"host" not in headers:
+        return InvalidRequest("The Host header is missing (RFC 9112 section 3.2).")
+    if not exchange.path.startswith(b"/") and exchange.path != b"*":
+        return InvalidRequest("Only the origin form of a request target is read here, as in 'POST /v1/...'.")
+    if headers.get(b"content-encoding", b"identity") not in {b"identity", b""}:
+        return UnsupportedMedia("Send the body without Content-Encoding.")
+    length = int(headers.get(b"content-length", 0))
+    if length > limits.max_body_bytes:
+        return too_large(limits)
+    if load.bodies_bytes + length > limits.max_bodies_bytes:
+        return Overloaded("The gateway holds as many request bodies as it may.", headers={"retry-after": "1"})
+    exchange.expects_continue = headers.get(b"expect", b"").lower() == b"100-continue"
+    return None
+
+
+def too_large(limits: ServerLimits) -> PayloadTooLarge:
+    """The refusal of a body over the cap."""
+    return PayloadTooLarge(f"The request body is over the limit of {limits.max_body_bytes} bytes.")
