@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from tollhouse.catalog.names import Names, Offer
 from tollhouse.catalog.store import Catalogue
+from tollhouse.catalog.suggest import Suggestions
 from tollhouse.config import Settings
 from tollhouse.dialects.openai import ChatStream
 from tollhouse.providers import load
@@ -26,10 +27,11 @@ PoolKey = tuple[Origin, str | None, PoolLimits, str]
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """A host inside this process: what it offers and what answers for it."""
+    """A host inside this process: what it offers, what answers chat, and what answers its other endpoints."""
 
     offer: Offer
     connector: Connector
+    relays: Mapping[str, Connector]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Snapshot:
 
     settings: Settings
     names: Names
+    suggestions: Suggestions
     connectors: Mapping[str, Connector]
     """By the host's name."""
     providers: Mapping[str, Provider]
@@ -91,7 +94,6 @@ def build(
     offers: tuple[Offer, ...],
     *,
     embedded: tuple[Embedded, ...] = (),
-    relays: Mapping[str, Mapping[str, Connector]] | None = None,
     previous: Snapshot | None = None,
 ) -> Snapshot:
     """The snapshot of these settings. ``offers`` are the hosts over HTTP, in the order of trying."""
@@ -106,8 +108,11 @@ def build(
     every = (*offers, *(item.offer for item in embedded))
     providers = {name: load(name) for name in {offer.host.provider for offer in every}}
     cors = Cors(settings.cors.origins, int(settings.cors.max_age_s))
+    relays = {item.offer.host.name: item.relays for item in embedded}
     names = Names(every, settings.aliases, catalogue)
-    return Snapshot(settings, names, connectors, providers, cors, pools, relays or {})
+    suggestions = Suggestions(names, catalogue)
+    suggestions.explain("-")  # builds its index now, not in a request
+    return Snapshot(settings, names, suggestions, connectors, providers, cors, pools, relays)
 
 
 def retire(old: Snapshot, new: Snapshot) -> None:

@@ -44,9 +44,9 @@ class Pages(BaseHTTPRequestHandler):
     """Serves the server's pages."""
 
     def do_GET(self) -> None:
-        """A page by its path; nothing for a favicon."""
+        """A page by its path; an empty one for a favicon."""
         page = cast("Site", self.server).pages.get(self.path.partition("?")[0], "").encode()
-        self.send_response(200 if page else 404)
+        self.send_response(200)
         self.send_header("content-type", "text/html; charset=utf-8")
         self.send_header("content-length", str(len(page)))
         self.end_headers()

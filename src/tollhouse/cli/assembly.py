@@ -1,5 +1,6 @@
 """From settings to a gateway that can start: engines, discovery, the first snapshot, the parts of `App`."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -39,14 +40,9 @@ class Assembler:
         inside = (Finding(name, "found" if runs else "missing", why) for name, runs, why in engines.lines)
         self.report = (*found.report, *inside)
         aliased = replace(settings, aliases={**engines.aliases, **settings.aliases})
-        embedded = (Embedded(engines.offer, engines.connector),) if engines.facts else ()
-        return build(
-            aliased,
-            self._catalogue,
-            (*found.offers, *engines.offers),
-            embedded=embedded,
-            relays=engines.relays,
-            previous=previous,
+        embedded = tuple(Embedded(host.offer, host.connector, host.relays) for host in engines.hosts)
+        return await asyncio.to_thread(
+            build, aliased, self._catalogue, found.offers, embedded=embedded, previous=previous
         )
 
     def close(self) -> None:

@@ -1,20 +1,26 @@
-"""The models inside this process, as hosts: what the settings ask for, started, with a report line for each.
+"""The models inside this process, as hosts: what the settings ask for, and a report line for each.
 
-Called once at start by the command line. ``tollhouse/sim`` and ``tollhouse/guide`` answer by a connector of their own;
-GGUF models, ``tollhouse/tiny`` among them, run in llama.cpp and are reached like any host over HTTP.
+Called once at start by the command line. ``tollhouse/sim`` and ``tollhouse/guide`` answer by connectors of their own.
+GGUF models run in llama.cpp: those that the operator names are loaded at start, so that a bad file is known at once;
+``tollhouse/tiny`` is loaded by its first request, for most installations never ask it anything.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+import asyncio
+import platform
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from tollhouse.catalog.names import Offer
 from tollhouse.config import Settings
 from tollhouse.engines.guide.model import Guide
 from tollhouse.engines.local import TINY_NAME, TINY_PATH, LocalEngine, LocalOptions
-from tollhouse.engines.local_loader import LocalEngineError
+from tollhouse.engines.local_gguf import read_facts
+from tollhouse.engines.local_loader import CPU_INFO, INSTALL, LocalEngineError, missing_abilities
 from tollhouse.engines.sim.model import Sim
 from tollhouse.errors import UpstreamBadResponse, UpstreamUnavailable
 from tollhouse.types.calls import Host, ModelFacts, Prices
@@ -23,74 +29,38 @@ from tollhouse.upstream.origin import Origin
 from tollhouse.upstream.pool import Pool
 
 HOST = "tollhouse"
+_INSIDE = "http://127.0.0.1/v1"
+"""The base URL of a host that no socket leads to: only its path counts."""
 _FREE = Prices(0, 0, 0, 0, 0, 0, 0)
+_PATIENCE = Timeouts(connect_s=5.0, first_byte_s=600.0, idle_s=120.0, total_s=3600.0)
+"""A long prompt takes minutes on a small machine, and a queued request waits for its turn without a byte."""
 
 
-@dataclass(slots=True)
-class Engines:
-    """What runs. ``lines`` are (name, whether it runs, why or why not) for the report at start."""
+class OnDemand:
+    """A host over HTTP that starts with the first request for it."""
 
-    connectors: dict[str, Connector] = field(default_factory=dict)
-    """By model, for the models of the host ``tollhouse``."""
-    facts: dict[str, ModelFacts] = field(default_factory=dict)
-    local: list[LocalEngine] = field(default_factory=list)
-    lines: list[tuple[str, bool, str]] = field(default_factory=list)
-
-    @property
-    def offers(self) -> tuple[Offer, ...]:
-        """The hosts of the GGUF models: not listed by themselves, for an alias names each model."""
-        return tuple(Offer(engine.host, {engine.name: engine.facts}, unlisted=True) for engine in self.local)
-
-    @property
-    def relays(self) -> Mapping[str, Mapping[str, Connector]]:
-        """What each host of this process serves beside chat: GGUF models give embeddings."""
-        return {HOST: {}} | {engine.host.name: {"embeddings": Embeddings(engine)} for engine in self.local}
-
-    @property
-    def aliases(self) -> Mapping[str, tuple[str, ...]]:
-        """Each GGUF model under its own name."""
-        return {engine.name: (f"{engine.name}#{engine.host.name}",) for engine in self.local}
-
-    @property
-    def offer(self) -> Offer:
-        """The host ``tollhouse``."""
-        return Offer(Host(HOST, "http://tollhouse.invalid/v1", auth="none", label="Tollhouse"), self.facts, closed=True)
-
-    @property
-    def connector(self) -> Connector:
-        """What answers for the host ``tollhouse``."""
-        return Switch(self.connectors)
-
-    def add(self, name: str, connector: Connector, what: str) -> None:
-        """A model of the host ``tollhouse``."""
-        self.connectors[name] = connector
-        self.facts[name] = ModelFacts(name, f"{HOST}/{name}", tools=True, structured_output=True, prices=_FREE)
-        self.lines.append((f"{HOST}/{name}", True, what))
-
-    def close(self) -> None:
-        """Stops the GGUF models."""
-        for engine in self.local:
-            engine.close()
-
-
-class Embeddings:
-    """The embeddings of a GGUF model. Its server for them starts with the first request."""
-
-    def __init__(self, engine: LocalEngine) -> None:
-        self._engine = engine
+    def __init__(self, start: Callable[[], Awaitable[Host]]) -> None:
+        self._start = start
         self._pool: Pool | None = None
+        self._key = ""
+        self._starting = asyncio.Lock()
 
     async def send(self, outgoing: Outgoing, timeouts: Timeouts) -> Incoming:
-        """See `Connector`. Raises `UpstreamUnavailable` when the model cannot give embeddings."""
-        try:
-            host = await self._engine.embeddings_host()
-        except LocalEngineError as error:
-            raise UpstreamUnavailable(f"The model {self._engine.name} gives no embeddings here.") from error
-        if self._pool is None:
-            self._pool = Pool(Origin.parse(host.base_url))
-        key = host.credential.reveal() if host.credential is not None else ""
-        headers = {**dict(outgoing.headers), "authorization": f"Bearer {key}"}
-        return await self._pool.send(replace(outgoing, headers=tuple(headers.items())), timeouts)
+        """See `Connector`. Raises `UpstreamUnavailable` when the model does not start."""
+        pool = self._pool or await self._open()
+        headers = {**dict(outgoing.headers), "authorization": f"Bearer {self._key}"}
+        return await pool.send(replace(outgoing, headers=tuple(headers.items())), timeouts)
+
+    async def _open(self) -> Pool:
+        async with self._starting:
+            if self._pool is None:
+                try:
+                    host = await self._start()
+                except LocalEngineError as error:
+                    raise UpstreamUnavailable(f"The local model does not start. {error}") from error
+                self._key = host.credential.reveal() if host.credential is not None else ""
+                self._pool = Pool(Origin.parse(host.base_url))
+            return self._pool
 
     async def aclose(self) -> None:
         """See `Connector`."""
@@ -125,27 +95,114 @@ class _Named(msgspec.Struct):
 _NAMED = msgspec.json.Decoder(_Named)
 
 
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A host inside this process: what it offers, what answers chat, and what answers its other endpoints."""
+
+    offer: Offer
+    connector: Connector
+    relays: Mapping[str, Connector]
+
+
+@dataclass(slots=True)
+class Engines:
+    """What there is. ``lines`` are (name, whether it can be called, why or why not) for the report at start."""
+
+    hosts: list[Inside] = field(default_factory=list)
+    aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """GGUF models are called by their own names; the hosts behind these are not shown."""
+    lines: list[tuple[str, bool, str]] = field(default_factory=list)
+    _running: list[LocalEngine] = field(default_factory=list)
+
+    def add_own(self, settings: Settings) -> None:
+        """The models that Tollhouse itself is."""
+        own: dict[str, tuple[Connector, str]] = {}
+        if settings.embedded.sim:
+            own["sim"] = Sim(), "simulated answers for tests of your own application"
+        if settings.embedded.guide:
+            own["guide"] = Guide(), "answers questions about Tollhouse from its documentation"
+        if not own:
+            return
+        facts = {
+            name: ModelFacts(name, f"{HOST}/{name}", tools=name == "sim", structured_output=name == "sim", prices=_FREE)
+            for name in own
+        }
+        host = Host(HOST, _INSIDE, auth="none", timeouts=settings.timeouts, label="Tollhouse")
+        connector = Switch({name: made for name, (made, _) in own.items()})
+        self.hosts.append(Inside(Offer(host, facts, closed=True), connector, {}))
+        self.lines += [(f"{HOST}/{name}", True, what) for name, (_, what) in own.items()]
+
+    def add_local(self, name: str, facts: ModelFacts, start: Callable[[], Awaitable[LocalEngine]]) -> None:
+        """A GGUF model. ``start`` is called once, when it is first needed."""
+        running: list[LocalEngine] = []
+
+        async def engine() -> LocalEngine:
+            if not running:
+                running.append(await start())
+                self._running.append(running[0])
+            return running[0]
+
+        async def chat() -> Host:
+            return (await engine()).host
+
+        async def embeddings() -> Host:
+            return await (await engine()).embeddings_host()
+
+        host = Host(name, _INSIDE, auth="none", provider="llamacpp", timeouts=_PATIENCE, label="this process")
+        offer = Offer(host, {name: facts}, closed=True, unlisted=True)
+        self.hosts.append(Inside(offer, OnDemand(chat), {"embeddings": OnDemand(embeddings)}))
+        self.aliases[name] = (f"{name}#{name}",)
+
+    def close(self) -> None:
+        """Stops the GGUF models."""
+        for engine in self._running:
+            engine.close()
+
+
 async def start_engines(settings: Settings) -> Engines:
-    """Starts what the settings ask for. A GGUF model that does not start is a line of the report, not a failure."""
+    """What the settings ask for. A GGUF model that cannot be served is a line of the report, not a failure."""
     engines = Engines()
-    if settings.embedded.sim:
-        engines.add("sim", Sim(), "simulated answers for tests of your own application")
-    if settings.embedded.guide:
-        engines.add("guide", Guide(), "answers questions about Tollhouse from its documentation")
+    engines.add_own(settings)
     keys = settings.local
     options = LocalOptions(context_tokens=keys.context_tokens or None, threads=keys.threads or None)
-    for name in keys.gguf:
-        await _start_local(engines, Path(name), None, options)
+    for file in keys.gguf:
+        await _add_file(engines, Path(file), options)
     if settings.embedded.tiny:
-        await _start_local(engines, TINY_PATH, TINY_NAME, LocalOptions(threads=1))
+        _add_tiny(engines)
     return engines
 
 
-async def _start_local(engines: Engines, path: Path, name: str | None, options: LocalOptions) -> None:
+async def _add_file(engines: Engines, path: Path, options: LocalOptions) -> None:
     try:
-        engine = await LocalEngine.start(path, name=name, options=options)
+        engine = await LocalEngine.start(path, options=options)
     except LocalEngineError as error:
-        engines.lines.append((name or path.stem, False, str(error)))
+        engines.lines.append((path.stem, False, str(error)))
         return
-    engines.local.append(engine)
+
+    async def started() -> LocalEngine:
+        return engine
+
+    engines.add_local(engine.name, engine.facts, started)
     engines.lines.append((engine.name, True, f"{path.name}, {engine.facts.context_tokens} tokens of context"))
+
+
+def _add_tiny(engines: Engines) -> None:
+    if find_spec("xllamacpp") is None:
+        engines.lines.append((TINY_NAME, False, f"needs the local engine: {INSTALL}"))
+        return
+    if missing := missing_abilities(CPU_INFO, platform.machine()):
+        engines.lines.append((TINY_NAME, False, f"needs a processor with {', '.join(missing)}"))
+        return
+    try:
+        gguf = read_facts(TINY_PATH)
+    except LocalEngineError as error:
+        engines.lines.append((TINY_NAME, False, str(error)))
+        return
+    context = gguf.context_tokens
+    facts = ModelFacts(TINY_NAME, TINY_NAME, context, context, tools=True, structured_output=True, prices=_FREE)
+
+    def start() -> Awaitable[LocalEngine]:
+        return LocalEngine.start(TINY_PATH, name=TINY_NAME, options=LocalOptions(threads=1))
+
+    engines.add_local(TINY_NAME, facts, start)
+    engines.lines.append((TINY_NAME, True, "a very small real model, loaded by its first request"))

@@ -46,7 +46,7 @@ class ModelPages:
         name = _name(exchange)
         targets = self._live.snapshot.names.resolve(name)
         if not targets:
-            raise ModelNotFound(f"The model '{name}' does not exist here.", param="model")
+            raise ModelNotFound(self._live.snapshot.suggestions.explain(name), param="model")
         exchange.reply(200, json_body(self.describe(name, targets)))
 
     async def delete(self, exchange: Exchange) -> None:
@@ -57,7 +57,7 @@ class ModelPages:
         if not snapshot.settings.models_api.allow_model_delete:
             raise Forbidden("Deleting models is off. The operator turns it on with [models_api] allow_model_delete.")
         name = _name(exchange)
-        plan = router.plan(snapshot.names, name, 1)
+        plan = router.plan(snapshot, name)
         target = plan.targets[0]
         connector = snapshot.endpoint(target, "models")
         if connector is None:

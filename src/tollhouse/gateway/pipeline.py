@@ -50,7 +50,7 @@ class ChatPipeline:
         try:
             call = read_chat(await exchange.body())
             exchange.release_body()
-            plan = router.plan(snapshot.names, call.model, snapshot.max_attempts)
+            plan = router.plan(snapshot, call.model)
             hold = self._ledger.reserve(exchange.request_id, principal, plan)
             if call.stream:
                 await self._stream(exchange, snapshot, call, hold)

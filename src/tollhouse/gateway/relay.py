@@ -93,7 +93,7 @@ class RelayPipeline:
         try:
             call = _read(kind, exchange, await exchange.body())
             exchange.release_body()
-            plan = router.plan(snapshot.names, call.model, snapshot.max_attempts)
+            plan = router.plan(snapshot, call.model)
             hold = self._ledger.reserve(exchange.request_id, principal, plan)
             await self._relay(exchange, snapshot, call, hold)
         finally:

@@ -1,13 +1,16 @@
-"""Which targets a call is tried on, in which order. Pure."""
+"""Which targets a call is tried on, in which order. Pure: it reads a snapshot and nothing else."""
 
-from tollhouse.catalog.names import Names
 from tollhouse.errors import ModelNotFound
+from tollhouse.snapshot import Snapshot
 from tollhouse.types.calls import Plan
 
 
-def plan(names: Names, model: str, max_attempts: int) -> Plan:
-    """The targets of a model's name, in the operator's order. Raises `ModelNotFound`, saying what is close."""
-    targets = names.resolve(model)
+def plan(snapshot: Snapshot, model: str) -> Plan:
+    """The targets of a model's name, in the operator's order, as many as one request may be tried on.
+
+    Raises `ModelNotFound`, saying what may be meant.
+    """
+    targets = snapshot.names.resolve(model)
     if not targets:
-        raise ModelNotFound(f"The model '{model}' does not exist here. GET /v1/models lists the names.", param="model")
-    return Plan(model, targets[:max_attempts])
+        raise ModelNotFound(snapshot.suggestions.explain(model), param="model")
+    return Plan(model, targets[: snapshot.max_attempts])

@@ -72,12 +72,16 @@ class Heads:
         return "".join(lines).encode("latin-1")
 
 
+_SPACE = (" ", "\t")
+
+
 def decode_fields(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Lower-case names; repeated fields joined by ``, `` (RFC 9110 section 5.3); no space around values."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in fields:
-        name = raw_name.decode("latin-1").lower()
-        value = raw_value.decode("latin-1").rstrip(" \t")  # the parser has stripped what leads
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        if value[-1:] in _SPACE:
+            value = value.rstrip(" \t")  # the parser has stripped what leads
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 

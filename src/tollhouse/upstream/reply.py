@@ -59,6 +59,12 @@ class Reply:
         """The whole remaining body, at most ``limit`` bytes."""
         if not self.ended and int(self.headers.get("content-length", "0")) > limit:
             self._refuse()
+        if self.ended and self.parts:  # a whole small answer came in one read: the common case of JSON
+            body = self._take()
+            if len(body) > limit:
+                self._refuse()
+            self.close()
+            return body
         pieces: list[bytes] = []
         room = limit
         while data := await self.next():
