@@ -90,9 +90,7 @@ class App:
         chat = ChatPipeline(parts.live, parts.keyring, self.admission, self.ledger, metrics)
         relay = RelayPipeline(parts.live, parts.keyring, self.admission, self.ledger, metrics)
         models = ModelPages(parts.live, parts.keyring, metrics, self.started_at)
-        pages = Pages(
-            problems=self._problems, metrics=metrics, reloader=parts.reloader, admin_key=parts.admin_key
-        )
+        pages = Pages(problems=self._problems, metrics=metrics, reloader=parts.reloader, admin_key=parts.admin_key)
         shared = (
             Route("GET", "/", pages.home, "public"),
             Route("GET", "/healthz", pages.health, "public"),

@@ -141,4 +141,3 @@ def _trust(ca_file: str) -> ssl.SSLContext | None:
     context.load_verify_locations(ca_file)
     context.set_alpn_protocols(["http/1.1"])
     return context
-

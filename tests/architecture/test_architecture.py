@@ -118,7 +118,9 @@ def test_translation_is_pure(path: Path) -> None:
     allowed = {"importlib", "pkgutil"} if relative(path) in LOADERS else set()
     seams = {id(inner) for node in ast.walk(tree(path)) if is_protocol(node) for inner in ast.walk(node)}
     for node in ast.walk(tree(path)):
-        assert id(node) in seams or not isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith)
+        assert id(node) in seams or not isinstance(
+            node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith
+        )
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -130,7 +132,9 @@ def test_translation_is_pure(path: Path) -> None:
 
 def is_protocol(node: ast.AST) -> bool:
     """Whether a class only describes what others do."""
-    return isinstance(node, ast.ClassDef) and any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases)
+    return isinstance(node, ast.ClassDef) and any(
+        isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases
+    )
 
 
 @pytest.mark.parametrize("path", [*FILES, *TEST_FILES], ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -167,7 +171,7 @@ def nesting(node: ast.AST) -> int:
 
 @pytest.mark.parametrize("path", FILES, ids=relative)
 def test_habits(path: Path) -> None:
-    """No import in a function, no ``global``, one reader of the environment, no broad ``except`` but at the catch-all."""
+    """No import in a function, no ``global``, one reader of the environment, one broad ``except``: the catch-all."""
     name = relative(path)
     for node in ast.walk(tree(path)):
         assert not isinstance(node, ast.Global), "global"
@@ -179,13 +183,27 @@ def test_habits(path: Path) -> None:
             is_os = isinstance(owner, ast.Name) and owner.id == "os"
             assert not is_os or name == "config.py", "the environment is read outside config"
         if isinstance(node, ast.ExceptHandler):
-            broad = node.type is None or (isinstance(node.type, ast.Name) and node.type.id in {"Exception", "BaseException"})
+            broad = node.type is None or (
+                isinstance(node.type, ast.Name) and node.type.id in {"Exception", "BaseException"}
+            )
             assert not broad or name == "web/front.py", "a broad except"
 
 
 def test_no_provider_is_named_in_a_branch() -> None:
     """Outside ``providers`` no code decides by a provider's name."""
-    hosts = {"openai", "anthropic", "mistral", "groq", "deepseek", "gemini", "google", "azure", "bedrock", "cohere", "llamacpp"}
+    hosts = {
+        "openai",
+        "anthropic",
+        "mistral",
+        "groq",
+        "deepseek",
+        "gemini",
+        "google",
+        "azure",
+        "bedrock",
+        "cohere",
+        "llamacpp",
+    }
     for path in FILES:
         if relative(path).startswith(("providers/", "catalog/")):
             continue
@@ -215,15 +233,29 @@ def test_no_sql_is_built_from_text() -> None:
     """Every SQL statement is a constant; values are bound (CVE-2026-42208)."""
     for path in FILES:
         for node in ast.walk(tree(path)):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in {"execute", "executemany"}:
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in {"execute", "executemany"}
+            ):
                 statement = node.args[0]
-                pragma = isinstance(statement, ast.JoinedStr) and str(ast.unparse(statement)).startswith(("f'PRAGMA", 'f"PRAGMA'))
+                pragma = isinstance(statement, ast.JoinedStr) and str(ast.unparse(statement)).startswith(
+                    ("f'PRAGMA", 'f"PRAGMA')
+                )
                 assert not isinstance(statement, ast.JoinedStr | ast.BinOp) or pragma, f"{relative(path)}:{node.lineno}"
 
 
 def test_nothing_names_a_package_registry() -> None:
     """No committed file names a registry's host: where packages come from is the machine's business."""
-    hosts = re.compile("|".join(["pypi" + r"\.org", "pythonhosted" + r"\.org", "registry" + r"\.npmjs", "npmjs" + r"\.com"]))
-    for path in [*ROOT.glob("*"), *ROOT.rglob("scripts/*"), *ROOT.rglob("requirements/*"), *ROOT.rglob("tests/node/*"), *FILES]:
+    hosts = re.compile(
+        "|".join(["pypi" + r"\.org", "pythonhosted" + r"\.org", "registry" + r"\.npmjs", "npmjs" + r"\.com"])
+    )
+    for path in [
+        *ROOT.glob("*"),
+        *ROOT.rglob("scripts/*"),
+        *ROOT.rglob("requirements/*"),
+        *ROOT.rglob("tests/node/*"),
+        *FILES,
+    ]:
         if path.is_file():
             assert not hosts.search(path.read_text(errors="ignore")), path

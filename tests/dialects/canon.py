@@ -130,6 +130,7 @@ def _judge_fragment(said: Said, fragment: dict[str, Any]) -> None:
         assert "name" not in member
         said.calls[fragment["index"]][text] += member[text]
 
+
 def normalised(raw: Any, reply_id: str, created: int, model: str, *, metered: Usage | None = None) -> dict[str, Any]:
     """A raw reply made tidy and given an identity, as a decoder and then the pipeline do."""
     tidy_reply(raw, reply_id)

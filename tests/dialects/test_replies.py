@@ -11,7 +11,6 @@ from tollhouse.errors import UpstreamBadResponse
 from tollhouse.types.calls import Usage
 
 
-
 def reply(message: dict[str, Any], **choice: Any) -> dict[str, Any]:
     """A host's answer with one choice."""
     return {"id": "theirs", "choices": [{"message": message, **choice}], "usage": {"prompt_tokens": 1}}

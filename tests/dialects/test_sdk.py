@@ -64,7 +64,6 @@ def client(server: Server) -> Iterator[openai.OpenAI]:
         yield sdk
 
 
-
 def chunk(delta: dict[str, Any], reason: str | None = None, index: int = 0) -> dict[str, Any]:
     """A chunk of a host."""
     return {"choices": [{"index": index, "delta": delta, "finish_reason": reason}]}

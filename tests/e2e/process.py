@@ -49,14 +49,19 @@ def tollhouse(*arguments: str, cwd: Path | None = None, environ: dict[str, str] 
     """Runs a command to its end."""
     command = [sys.executable, "-m", "tollhouse", *arguments]
     return subprocess.run(  # noqa: S603 - our own command
-        command, cwd=cwd, env={**ENVIRON, **(environ or {})}, input=text, capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=cwd,
+        env={**ENVIRON, **(environ or {})},
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
 @contextmanager
-def running(
-    folder: Path, config: str = "", *options: str, environ: dict[str, str] | None = None
-) -> Iterator[Gateway]:
+def running(folder: Path, config: str = "", *options: str, environ: dict[str, str] | None = None) -> Iterator[Gateway]:
     """``tollhouse up --json`` on free ports, killed at the end if it still runs."""
     file, log = folder / "tollhouse.toml", folder / "log.txt"
     file.write_text(config + "\n[discovery]\nenvironment = false\nloopback = false\n")

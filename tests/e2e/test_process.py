@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import resource
 import signal
 import socket
@@ -34,7 +33,8 @@ async def open_stream(gateway: Gateway, **script: object) -> tuple[asyncio.Strea
 
 async def test_f83_sigterm_lets_every_live_stream_finish_and_exits_0(tmp_path: Path) -> None:
     """Two hundred streams run when the signal comes; each ends complete, not ready is said at once, nothing new is
-    taken, and the exit code is 0."""
+    taken, and the exit code is 0.
+    """
     with running(tmp_path) as gateway:
         streams = [await open_stream(gateway, tokens=40, tps=20) for _ in range(200)]
         await asyncio.gather(*[reader.readuntil(b"data: ") for reader, _ in streams])
@@ -135,7 +135,8 @@ def test_s22_no_core_no_debugger_and_no_secret_in_argv(tmp_path: Path) -> None:
 
 def test_f110_a_bad_configuration_changes_nothing_and_is_reported(tmp_path: Path) -> None:
     """A broken file is refused with every problem, shown by /admin/config, while the old settings serve on; a good one
-    is taken without a restart."""
+    is taken without a restart.
+    """
     with running(tmp_path, '[models]\nmine = "tollhouse/sim"') as gateway:
         admin_key = (tmp_path / "data" / "admin.key").read_text()
         file = tmp_path / "tollhouse.toml"
@@ -151,7 +152,12 @@ def test_f110_a_bad_configuration_changes_nothing_and_is_reported(tmp_path: Path
             assert isinstance(found, dict)
             return found
 
-        for broken in ("[models\n", "[nonsense]\nx = 1\n", '[server]\nport = "x"\n[providers.a]\nurl = 1\n', "#" * 2_000_000):
+        for broken in (
+            "[models\n",
+            "[nonsense]\nx = 1\n",
+            '[server]\nport = "x"\n[providers.a]\nurl = 1\n',
+            "#" * 2_000_000,
+        ):
             file.write_text(broken)
             until(lambda: last()["result"] == "invalid", within_s=5)
             assert last()["problems"]
@@ -220,4 +226,4 @@ def test_init_writes_a_file_that_check_accepts_and_never_overwrites(tmp_path: Pa
     assert file.stat().st_mode & 0o777 == 0o600
     assert tollhouse("check", str(file)).returncode == 0
     assert tollhouse("init", cwd=tmp_path).returncode == 1
-    assert os.path.exists(file)
+    assert file.exists()

@@ -34,7 +34,7 @@ def run(command: list[str], environ: dict[str, str], folder: Path) -> str:
 
 
 def test_the_curl_example(environ: dict[str, str], tmp_path: Path) -> None:
-    """curl gets a completion of the small real model."""
+    """Curl gets a completion of the small real model."""
     answer: dict[str, Any] = json.loads(run(["bash", "-ec", block(README, "sh", "curl")], environ, tmp_path))
     assert answer["model"] == "tollhouse/tiny"
     assert answer["choices"][0]["message"]["content"]
@@ -77,7 +77,18 @@ def start(folder: Path) -> str:
     """What ``tollhouse up`` prints to people who have no key, up to its last line."""
     file = folder / "tollhouse.toml"
     file.write_text("[discovery]\nloopback = false\n")
-    command = [sys.executable, "-m", "tollhouse", "up", "--port", "0", "--config", str(file), "--data", str(folder / "d")]
+    command = [
+        sys.executable,
+        "-m",
+        "tollhouse",
+        "up",
+        "--port",
+        "0",
+        "--config",
+        str(file),
+        "--data",
+        str(folder / "d"),
+    ]
     with subprocess.Popen(command, env=ENVIRON, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own
         assert process.stdout is not None
         said = ""

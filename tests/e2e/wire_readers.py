@@ -15,11 +15,11 @@ REASONS = {None, "stop", "length", "tool_calls", "content_filter", "function_cal
 DATA = b"data: "
 
 
-class Stumbled(Exception):  # noqa: N818 - it says what the client did
+class Stumbled(Exception):
     """The client could not read the stream."""
 
 
-class InBand(Exception):  # noqa: N818 - it is what the stream said
+class InBand(Exception):
     """The client understood that the stream failed."""
 
 

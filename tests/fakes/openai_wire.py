@@ -13,7 +13,9 @@ def completion(text: str = "Hello there!", **more: Any) -> bytes:
     """A whole answer with its HTTP head."""
     message = {"role": "assistant", "content": text, "refusal": None}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-    return whole(json.dumps({**IDENTITY, "object": "chat.completion", "choices": [choice], "usage": USAGE, **more}).encode())
+    return whole(
+        json.dumps({**IDENTITY, "object": "chat.completion", "choices": [choice], "usage": USAGE, **more}).encode()
+    )
 
 
 def event(value: Any) -> bytes:
@@ -45,4 +47,6 @@ def stream(*texts: str) -> bytes:
 
 def failure(status: int, message: str = "no", code: str | None = None, kind: str = "x") -> bytes:
     """An error answer."""
-    return whole(json.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}}).encode(), status)
+    return whole(
+        json.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}}).encode(), status
+    )

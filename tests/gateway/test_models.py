@@ -42,7 +42,10 @@ async def test_an_unknown_model_has_no_page() -> None:
         assert (answer.status, answer.error["code"]) == (404, "model_not_found")
 
 
-@pytest.mark.parametrize(("pico", "text"), [(0, "0"), (150_000, "0.00000015"), (37_500, "0.0000000375"), (10**12, "1"), (1, "0.000000000001")])
+@pytest.mark.parametrize(
+    ("pico", "text"),
+    [(0, "0"), (150_000, "0.00000015"), (37_500, "0.0000000375"), (10**12, "1"), (1, "0.000000000001")],
+)
 def test_prices_are_exact_decimals(pico: int, text: str) -> None:
     """A price is shown as the decimal it is."""
     assert decimal_usd(pico) == text

@@ -80,7 +80,8 @@ async def test_what_every_network_read_held_leaves_in_one_write() -> None:
 
 async def test_targets_are_tried_in_order_until_one_answers() -> None:
     """A target that cannot answer is passed over before the first byte; the headers say who answered, and after how
-    many attempts."""
+    many attempts.
+    """
     dead = closed_port()
     async with ChaosUpstream([Send(completion("from the second"))]) as up, opened(hosts(dead, up)) as door:
         answer = await door.post(ASK)
@@ -175,7 +176,9 @@ async def test_s24_a_client_cannot_choose_the_host() -> None:
 
 async def test_s20_only_listed_headers_pass_either_way() -> None:
     """The client's key, cookies and headers stop here; so do the upstream's cookies, server name and request id."""
-    reply = completion().replace(b"content-type", b"set-cookie: a=b\r\nserver: up\r\nx-request-id: up-1\r\ncontent-type", 1)
+    reply = completion().replace(
+        b"content-type", b"set-cookie: a=b\r\nserver: up\r\nx-request-id: up-1\r\ncontent-type", 1
+    )
     async with ChaosUpstream([Send(reply)]) as up, opened(hosts(up)) as door:
         answer = await door.post(ASK, cookie="session=1", x_api_key="other", x_custom="1", openai_organization="o")
         sent = up.requests[0]

@@ -4,7 +4,20 @@ import json
 
 import pytest
 
-from tests.fakes.chaos import ChaosUpstream, Close, Hang, Pause, Reset, Send, Step, chunk, chunked, closed_port, head, whole
+from tests.fakes.chaos import (
+    ChaosUpstream,
+    Close,
+    Hang,
+    Pause,
+    Reset,
+    Send,
+    Step,
+    chunk,
+    chunked,
+    closed_port,
+    head,
+    whole,
+)
 from tests.fakes.door import eventually, opened
 from tests.fakes.openai_wire import DONE, LAST_USAGE, ROLE, STOP, completion, delta, event, stream, words
 from tests.gateway.kit import ASK, STREAM, hosts
@@ -20,11 +33,19 @@ SILENT_OR_BROKEN: dict[str, tuple[list[Step], int, str]] = {
     "f07 reset in the head": ([Send(b"HTTP/1.1 200 OK\r\ncont"), Pause(0.02), Reset()], 502, ""),
     "f08 a header too large": ([Send(BIG_HEADER)], 502, "upstream_protocol"),
     "f08 too many headers": ([Send(MANY_HEADERS)], 502, "upstream_protocol"),
-    "f08 nul in a header": ([Send(head(200, JSON, "x: a\x00b", "content-length: 2") + b"{}")], 502, "upstream_protocol"),
+    "f08 nul in a header": (
+        [Send(head(200, JSON, "x: a\x00b", "content-length: 2") + b"{}")],
+        502,
+        "upstream_protocol",
+    ),
     "f09 a thousand 1xx": ([Send(head(100) * 1000 + completion())], 502, "upstream_protocol"),
     "f09 101": ([Send(head(101))], 502, "upstream_protocol"),
     "f09 204": ([Send(head(204))], 502, ""),
-    "f10 a redirect": ([Send(head(302, "location: http://127.0.0.1:9/", "content-length: 0"))], 502, "upstream_redirect"),
+    "f10 a redirect": (
+        [Send(head(302, "location: http://127.0.0.1:9/", "content-length: 0"))],
+        502,
+        "upstream_redirect",
+    ),
     "f11 html": ([Send(whole(b"<html>sk-leak-0123456789</html>", 200, "text/html"))], 502, "upstream_bad_response"),
     "f12 garbage": ([Send(whole(b"\x00\x01garbage"))], 502, "upstream_bad_response"),
     "f12 truncated json": ([Send(whole(b'{"choices": [{"mess'))], 502, "upstream_bad_response"),
@@ -33,7 +54,11 @@ SILENT_OR_BROKEN: dict[str, tuple[list[Step], int, str]] = {
     "f12 no choices": ([Send(whole(b'{"id": "x"}'))], 502, "upstream_bad_response"),
     "f13 invalid utf-8": ([Send(completion("@@").replace(b"@@", b"\xff\xfe"))], 502, "upstream_bad_response"),
     "f14 shorter than its length": ([Send(completion()[:-20]), Close()], 502, "upstream_interrupted"),
-    "f15 gzip unasked": ([Send(head(200, JSON, "content-encoding: gzip", "content-length: 2") + b"{}")], 502, "upstream_protocol"),
+    "f15 gzip unasked": (
+        [Send(head(200, JSON, "content-encoding: gzip", "content-length: 2") + b"{}")],
+        502,
+        "upstream_protocol",
+    ),
     "not http": ([Send(b"SSH-2.0-OpenSSH_9.2\r\n")], 502, "upstream_protocol"),
     "f19 headers then silence": ([Send(head(200, JSON, "content-length: 500")), Hang()], 504, "upstream_timeout"),
 }
@@ -42,7 +67,7 @@ SILENT_OR_BROKEN: dict[str, tuple[list[Step], int, str]] = {
 @pytest.mark.parametrize("streamed", [False, True], ids=["json", "stream"])
 @pytest.mark.parametrize("name", SILENT_OR_BROKEN)
 async def test_a_target_that_fails_before_content_is_passed_over(name: str, *, streamed: bool) -> None:
-    """Alone it is its own status and code, with nothing of the upstream's words; with a second target, it is not seen."""
+    """Alone it is its own status and code, without the upstream's words; beside a second target it is not seen."""
     play, status, code = SILENT_OR_BROKEN[name]
     ask = STREAM if streamed else ASK
     good = stream("fine") if streamed else completion("fine")
@@ -88,7 +113,10 @@ BROKEN_OFF: dict[str, tuple[list[Step], str]] = {
     "f28 an endless line": ([Send(chunk(b"data: " + b"x" * 3_000_000)), Hang()], "upstream_too_large"),
     "d8 an error event": ([Send(chunk(IN_BAND) + b"0\r\n\r\n")], ""),
     "garbage json": ([Send(chunk(b"data: {nope\n\n") + b"0\r\n\r\n")], "upstream_bad_response"),
-    "invalid utf-8": ([Send(chunk(delta({"content": "@@"}).replace(b"@@", b"\xff")) + b"0\r\n\r\n")], "upstream_bad_response"),
+    "invalid utf-8": (
+        [Send(chunk(delta({"content": "@@"}).replace(b"@@", b"\xff")) + b"0\r\n\r\n")],
+        "upstream_bad_response",
+    ),
     "broken framing": ([Send(b"zz\r\nnot a chunk")], "upstream_"),
 }
 
@@ -135,7 +163,7 @@ async def test_f30_an_error_event_before_content_is_a_failed_attempt() -> None:
 
 async def test_f17_a_slow_first_token_is_covered_by_heartbeats_and_may_still_fall_back() -> None:
     """While nothing has come, empty deltas keep the stream open; they are no content, so the next target may answer."""
-    more = '[server]\nheartbeat_s = 0.1\n[timeouts]\nfirst_byte_s = 0.5\n'
+    more = "[server]\nheartbeat_s = 0.1\n[timeouts]\nfirst_byte_s = 0.5\n"
     async with ChaosUpstream([Hang()]) as slow, ChaosUpstream([Pause(0.3), Send(stream("late"))]) as second:
         async with opened(hosts(slow, second, more=more)) as door:
             answer = await door.post(STREAM)
@@ -155,7 +183,11 @@ NORMAL: dict[str, tuple[bytes, ...]] = {
     "f24 usage before content": (LAST_USAGE, *words("ok"), STOP, DONE),
     "f24 usage twice": (*words("ok"), LAST_USAGE, STOP, LAST_USAGE, DONE),
     "f31 events after the end": (*words("ok"), STOP, LAST_USAGE, DONE, *words("more"), DONE),
-    "a2 usage with a choice": (*words("ok"), delta({}, "stop", usage={"prompt_tokens": 1, "completion_tokens": 1}), DONE),
+    "a2 usage with a choice": (
+        *words("ok"),
+        delta({}, "stop", usage={"prompt_tokens": 1, "completion_tokens": 1}),
+        DONE,
+    ),
     "f29 crlf": tuple(part.replace(b"\n", b"\r\n") for part in (*words("ok"), STOP, DONE)),
     "f29 comments": (b": hi\n\n", *words("ok"), b": there\n\n", STOP, b"event: ping\n\n", DONE),
     "d10 no space": tuple(part.replace(b"data: ", b"data:") for part in (*words("ok"), STOP, DONE)),

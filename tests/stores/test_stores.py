@@ -12,7 +12,7 @@ from tollhouse.stores.protocol import KeyRecord, KeyStore
 from tollhouse.stores.sqlite import SqliteStore
 
 KINDS: dict[str, Callable[[Path], KeyStore]] = {
-    "memory": lambda folder: MemoryStore(),
+    "memory": lambda _: MemoryStore(),
     "sqlite": lambda folder: SqliteStore(folder / "t.db"),
 }
 
@@ -53,7 +53,8 @@ def test_a_revocation_happens_once_and_stays(store: KeyStore) -> None:
     assert store.revoke_key("key_1", 99)
     assert not store.revoke_key("key_1", 100)
     assert not store.revoke_key("key_9", 99)
-    assert [key.revoked_at for key in store.keys()] == [99]
+    records = store.keys()
+    assert [record.revoked_at for record in records] == [99]
 
 
 def test_the_version_moves_with_every_write(store: KeyStore) -> None:

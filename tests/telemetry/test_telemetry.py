@@ -24,7 +24,9 @@ SECRETS = (
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-@pytest.mark.parametrize("frame", ["Incorrect API key provided: {}.", "Bearer {}", "?key={}&x=1", '{{"api_key": "{}"}}'])
+@pytest.mark.parametrize(
+    "frame", ["Incorrect API key provided: {}.", "Bearer {}", "?key={}&x=1", '{{"api_key": "{}"}}']
+)
 def test_s18_nothing_that_looks_like_a_credential_survives(secret: str, frame: str) -> None:
     """A provider that prints a key in its error does not make us print it."""
     assert secret not in redact(frame.format(secret))

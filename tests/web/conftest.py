@@ -50,13 +50,13 @@ async def serving(limits: ServerLimits) -> AsyncIterator[Running]:
     log = BytesIO()
     writer = Log(sink=log)
     routes = (
-        Route("POST", "/v1/echo", lambda exchange: echo(exchange), "public"),
-        Route("GET", "/v1/echo", lambda exchange: echo(exchange), "public"),
+        Route("POST", "/v1/echo", echo, "public"),
+        Route("GET", "/v1/echo", echo, "public"),
         Route("POST", "/v1/wait", lambda exchange: wait(running, exchange), "public"),
         Route("GET", "/v1/stream", lambda exchange: stream(running, exchange), "public"),
         Route("GET", "/v1/flood", lambda exchange: flood(running, exchange), "public"),
-        Route("GET", "/v1/things/{id}", lambda exchange: thing(exchange), "public"),
-        Route("GET", "/v1/bug", lambda exchange: bug(exchange), "public"),
+        Route("GET", "/v1/things/{id}", thing, "public"),
+        Route("GET", "/v1/bug", bug, "public"),
     )
     front = Front(RouteTable(routes), lambda: CORS, writer, Metrics())
     server = Server(front, limits)

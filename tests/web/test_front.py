@@ -16,7 +16,9 @@ LIMITS = ServerLimits()
 CLOSE = b"Host: t\r\nConnection: close\r\n"
 
 
-async def get(running: Running, path: str, headers: bytes = b"", method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+async def get(
+    running: Running, path: str, headers: bytes = b"", method: str = "GET"
+) -> tuple[int, dict[str, str], bytes]:
     """One request on a connection of its own."""
     reply = await running.talk(f"{method} {path} HTTP/1.1\r\n".encode() + CLOSE + headers + b"\r\n")
     head, _, body = reply.partition(b"\r\n\r\n")
@@ -31,7 +33,9 @@ async def test_a_base_url_may_be_spelt_in_any_of_the_usual_ways(path: str) -> No
         assert (await get(running, path))[0] == 200
 
 
-@pytest.mark.parametrize("path", ["/v1/nothing", "/", "/v1", "/v1/%65cho", "/v1/../v1/echo", "/v1/echo/x", "/v1/things/"])
+@pytest.mark.parametrize(
+    "path", ["/v1/nothing", "/", "/v1", "/v1/%65cho", "/v1/../v1/echo", "/v1/echo/x", "/v1/things/"]
+)
 async def test_an_unknown_url_is_a_json_404_that_says_where_the_api_is(path: str) -> None:
     """No unknown path is ever answered with 200, nor with anything but JSON."""
     async with serving(LIMITS) as running:
@@ -66,7 +70,9 @@ async def test_head_is_answered_like_get_without_a_body() -> None:
         assert (status, headers["content-length"], body) == (200, "3", b"")
 
 
-@pytest.mark.parametrize(("given", "kept"), [(b"my-id.1:2_3", True), (b"a b", False), (b"\xff", False), (b"x" * 129, False)])
+@pytest.mark.parametrize(
+    ("given", "kept"), [(b"my-id.1:2_3", True), (b"a b", False), (b"\xff", False), (b"x" * 129, False)]
+)
 async def test_a_harmless_request_id_is_kept_and_any_other_replaced(given: bytes, kept: bool) -> None:
     """A client's request id comes back when it cannot do harm in a log or a header."""
     async with serving(LIMITS) as running:

@@ -16,7 +16,7 @@ from tollhouse.cli.session import Session, own_gateway
 from tollhouse.config import Settings
 from tollhouse.errors import Fault
 
-_CONTROL = {code: None for code in (*range(9), *range(11, 32), *range(127, 160))}
+_CONTROL = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)))
 
 
 @click.command()

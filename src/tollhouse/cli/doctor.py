@@ -51,7 +51,9 @@ async def _try(session: Session, snapshot: Snapshot, model: str) -> int:
     for target in targets:
         fault = await _ask(session, f"{target.model}#{target.host.name}")
         answered += fault is None
-        click.echo(f"{'ok  ' if fault is None else 'FAIL'}  {target.id} at {target.host.base_url}: {fault or 'it answers'}")
+        click.echo(
+            f"{'ok  ' if fault is None else 'FAIL'}  {target.id} at {target.host.base_url}: {fault or 'it answers'}"
+        )
     return 0 if answered else 1
 
 

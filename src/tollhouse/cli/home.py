@@ -36,7 +36,8 @@ def open_home(path: Path) -> Home:
 
 def _secret_file(path: Path, fresh: str) -> str:
     """The text of a file that only its owner can read; ``fresh`` where there is none. Two processes that start at
-    once agree: the file is written aside and linked into place, which only one of them can do."""
+    once agree: the file is written aside and linked into place, which only one of them can do.
+    """
     if not path.exists():
         aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -35,7 +35,9 @@ def create(name: str, as_json: bool, config_file: Path | None, data_dir: Path | 
         click.echo(json_body({"id": key_id, "name": name, "key": text}).decode())
         return
     click.echo(text)
-    click.echo(f"This is {key_id} ({name}). It is stored only as a digest: keep it, it cannot be shown again.", err=True)
+    click.echo(
+        f"This is {key_id} ({name}). It is stored only as a digest: keep it, it cannot be shown again.", err=True
+    )
 
 
 @keys.command("list")

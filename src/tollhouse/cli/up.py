@@ -56,10 +56,17 @@ class Options:
 @data_option
 @click.option("--host", help="Address to listen on [server.host].")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the API [server.port]; 0 takes a free one.")
-@click.option("--gguf", multiple=True, type=click.Path(exists=True, dir_okay=False), help="Serve a GGUF file (repeatable).")
+@click.option(
+    "--gguf", multiple=True, type=click.Path(exists=True, dir_okay=False), help="Serve a GGUF file (repeatable)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON once the gateway answers.")
 def up(
-    config_file: Path | None, data_dir: Path | None, host: str | None, port: int | None, gguf: tuple[str, ...], as_json: bool
+    config_file: Path | None,
+    data_dir: Path | None,
+    host: str | None,
+    port: int | None,
+    gguf: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Start the gateway."""
     options = Options(config_file, data_dir, host, port, gguf, as_json)
@@ -81,7 +88,8 @@ def up(
 
 def harden() -> None:
     """No core file, no attaching debugger of the same user (credentials are in memory), and all the file descriptors
-    that the system allows."""
+    that the system allows.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
@@ -97,7 +105,11 @@ async def _serve(options: Options, settings: Settings, home: Home) -> int:
     keyring = Keyring(home.store, home.pepper)
     key = _first_key(options, home, keyring)
     parts = make_parts(
-        assembler, snapshot, keyring, home.admin_key, lambda: options.apply(read_settings(options.config_file, catalogue))
+        assembler,
+        snapshot,
+        keyring,
+        home.admin_key,
+        lambda: options.apply(read_settings(options.config_file, catalogue)),
     )
     app = App(parts)
     try:

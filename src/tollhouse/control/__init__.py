@@ -1,1 +1,1 @@
-"""What operators ask: is it up, is it ready, what does it measure, what is it configured as. Never on a request's path."""
+"""What operators ask: is it up, is it ready, what does it measure, how is it set up. Never on a request's path."""

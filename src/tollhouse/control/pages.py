@@ -63,6 +63,8 @@ class Pages:
     def _authorise(self, exchange: Exchange) -> None:
         scheme, _, given = exchange.headers.get(b"authorization", b"").partition(b" ")
         if not given:
-            raise Unauthorized("Send the admin key as 'Authorization: Bearer ...'; it is in admin.key in the data folder.")
+            raise Unauthorized(
+                "Send the admin key as 'Authorization: Bearer ...'; it is in admin.key in the data folder."
+            )
         if scheme.lower() != b"bearer" or not hmac.compare_digest(given.strip(), self._admin_key.reveal().encode()):
             raise Forbidden("That is not the admin key.")

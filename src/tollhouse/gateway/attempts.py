@@ -21,10 +21,12 @@ from tollhouse.errors import UpstreamBadResponse, UpstreamFault, UpstreamRateLim
 from tollhouse.providers.protocol import ChatDecoder
 from tollhouse.snapshot import Snapshot
 from tollhouse.telemetry.metrics import Metrics
-from tollhouse.types.calls import ChatCall, Plan, Target
+from tollhouse.types.calls import ChatCall, Host, Plan, Target
 from tollhouse.types.wire import Connector, Incoming, Outgoing
 
 _ERROR_BODY_BYTES = 64 * 1024
+_SECRET_CHARS = 6
+"""Shorter values (a version, a region) are words of ordinary text."""
 T = TypeVar("T")
 
 
@@ -46,9 +48,7 @@ class WholeReply:
 
     __slots__ = ("decoder", "dropped", "reply", "target")
 
-    def __init__(
-        self, target: Target, reply: dict[str, Any], decoder: ChatDecoder, dropped: tuple[str, ...]
-    ) -> None:
+    def __init__(self, target: Target, reply: dict[str, Any], decoder: ChatDecoder, dropped: tuple[str, ...]) -> None:
         self.target = target
         self.reply = reply
         self.decoder = decoder
@@ -76,6 +76,7 @@ class Attempts:
             try:
                 result = await attempt(target)
             except UpstreamFault as fault:
+                conceal(fault, target.host)
                 self._record(target, fault.code or "rejected")
                 faults.append(fault)
                 if not fault.retryable:
@@ -152,6 +153,16 @@ class Attempts:
             if not opened:
                 incoming.close()
         return stream
+
+
+def conceal(fault: UpstreamFault, host: Host) -> None:
+    """Takes the host's own secrets out of a fault's text, whatever they look like: hosts print what they were sent."""
+    secrets = [value for _, value in host.headers]
+    if host.credential is not None:
+        secrets.append(host.credential.reveal())
+    for secret in secrets:
+        if len(secret) >= _SECRET_CHARS and secret in fault.message:
+            fault.message = fault.message.replace(secret, "[redacted]")
 
 
 def _says_something(chunk: dict[str, Any]) -> bool:

@@ -52,7 +52,8 @@ class Keyring:
         version = self._store.version()
         if version == self._version:
             return
-        live = [record for record in self._store.keys() if record.revoked_at is None]
+        records = self._store.keys()
+        live = [record for record in records if record.revoked_at is None]
         self._principals = {record.digest: Principal(record.id, record.name) for record in live}
         self._version = version
 
@@ -64,7 +65,8 @@ class Keyring:
 
     def identify(self, headers: dict[bytes, bytes]) -> Principal:
         """The caller. Takes ``Authorization: Bearer`` or ``x-api-key``; where both are sent, either may be valid
-        (SDKs exist that send both). Raises `Unauthorized`."""
+        (SDKs exist that send both). Raises `Unauthorized`.
+        """
         bearer = headers.get(b"authorization")
         other = headers.get(b"x-api-key")
         if bearer is not None:

@@ -1,4 +1,4 @@
-"""GET /v1/models and /v1/models/{id}: what can be called, in OpenAI's shape, with what it costs and can do beside it."""
+"""GET /v1/models and /v1/models/{id}: what can be called, in OpenAI's shape, and what it costs and can do."""
 
 import asyncio
 from typing import Any
@@ -51,7 +51,8 @@ class ModelPages:
 
     async def delete(self, exchange: Exchange) -> None:
         """Deletes a fine-tuned model at its host, where the operator allows it: any key may ask, so it is off by
-        default."""
+        default.
+        """
         self._keyring.identify(exchange.headers)
         snapshot = self._live.snapshot
         if not snapshot.settings.models_api.allow_model_delete:
@@ -103,7 +104,8 @@ def _name(exchange: Exchange) -> str:
 
 def price_list(prices: Prices) -> dict[str, str] | None:
     """US dollars per token as exact decimal strings, by class; classes without a figure are left out, and None stands
-    for a model without any. A price of zero is ``"0"``."""
+    for a model without any. A price of zero is ``"0"``.
+    """
     known = {name: getattr(prices, name) for name in _PRICE_NAMES if getattr(prices, name) is not None}
     return {name: decimal_usd(pico) for name, pico in known.items()} or None
 

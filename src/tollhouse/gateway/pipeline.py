@@ -10,13 +10,13 @@ arrives as a cancellation, and the settlement of what it was given.
 import asyncio
 import random
 import time
-from typing import Any
 
 from tollhouse.dialects.openai import ChatStream, normalise_reply
 from tollhouse.dialects.usage import usage_object
+from tollhouse.errors import UpstreamFault
 from tollhouse.gateway import router
 from tollhouse.gateway.admission import Admission
-from tollhouse.gateway.attempts import Attempts, OpenStream
+from tollhouse.gateway.attempts import Attempts, OpenStream, conceal
 from tollhouse.gateway.auth import Keyring
 from tollhouse.gateway.meter import meter_reply, meter_stream
 from tollhouse.ledger.holds import Hold, Ledger
@@ -31,9 +31,7 @@ from tollhouse.web.heads import header_line, json_body
 class ChatPipeline:
     """POST /v1/chat/completions."""
 
-    def __init__(
-        self, live: Live, keyring: Keyring, admission: Admission, ledger: Ledger, metrics: Metrics
-    ) -> None:
+    def __init__(self, live: Live, keyring: Keyring, admission: Admission, ledger: Ledger, metrics: Metrics) -> None:
         self._live = live
         self._keyring = keyring
         self._admission = admission
@@ -83,6 +81,9 @@ class ChatPipeline:
                 headers = _headers(stream.target.id, stream.dropped, attempts)
                 exchange.begin_stream(headers, heartbeat=snapshot.heartbeat(writer))
                 await _relay(exchange, stream, writer)
+            except UpstreamFault as fault:
+                conceal(fault, stream.target.host)
+                raise
             finally:
                 stream.incoming.close()
                 usage = meter_stream(stream.decoder.usage, call, writer)
@@ -115,7 +116,7 @@ async def _relay(exchange: Exchange, stream: OpenStream, writer: ChatStream) -> 
 
 def mint_chat_id() -> str:
     """``chatcmpl-`` and 29 characters, as OpenAI's ids look. A name, not a secret: 116 bits of ordinary chance."""
-    return f"chatcmpl-{random.getrandbits(116):029x}"  # noqa: S311
+    return f"chatcmpl-{random.getrandbits(116):029x}"
 
 
 def _headers(target: str, dropped: tuple[str, ...], attempts: Attempts) -> str:

@@ -36,7 +36,8 @@ _BINARY = ("audio/", "image/", "video/", "text/", "application/octet-stream", "a
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One endpoint. ``path`` is below ``/v1``; ``model`` is what is asked for where the client leaves it out, as
-    OpenAI's reference has it."""
+    OpenAI's reference has it.
+    """
 
     path: str
     form: bool = False
@@ -70,9 +71,7 @@ class Relayed:
 class RelayPipeline:
     """POST to each of `KINDS`."""
 
-    def __init__(
-        self, live: Live, keyring: Keyring, admission: Admission, ledger: Ledger, metrics: Metrics
-    ) -> None:
+    def __init__(self, live: Live, keyring: Keyring, admission: Admission, ledger: Ledger, metrics: Metrics) -> None:
         self._live = live
         self._keyring = keyring
         self._admission = admission

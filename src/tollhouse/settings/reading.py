@@ -32,7 +32,7 @@ class Problem:
         return f"{self.path}: {self.message}" + (f" -> {self.fix}" if self.fix else "")
 
 
-class ConfigInvalid(Exception):  # noqa: N818  named for what is wrong, as the classes of `errors` are
+class ConfigInvalid(Exception):
     """The configuration cannot be used. ``problems`` holds every fault found, in the order of the file."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
@@ -70,7 +70,7 @@ class Key:
     choices: tuple[str, ...]
 
 
-def key(  # noqa: PLR0913  the keywords are the columns of the documentation's table
+def key(
     default: Any,
     doc: str,
     *,

@@ -7,7 +7,8 @@ from typing import Protocol
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
     """One client key. Its text is nowhere: ``digest`` is HMAC-SHA256 under the installation's pepper, ``hint`` the
-    prefix and last four characters that a person recognises it by. Times are Unix seconds."""
+    prefix and last four characters that a person recognises it by. Times are Unix seconds.
+    """
 
     id: str
     digest: bytes

@@ -1,8 +1,8 @@
 """Structured log lines: one event, one line of JSON, written off the request path.
 
 Records are queued in memory and written by `flush`, which the server's sweep calls, or the record that fills the
-queue. A sink that is dead never fails a request: what it does not take is dropped and counted. Strings are JSON-escaped, so no
-value can break out of its line or colour a terminal (control characters, ANSI, bidirectional marks).
+queue. A sink that is dead never fails a request: what it does not take is dropped and counted. Strings are
+JSON-escaped, so no value can break out of its line or colour a terminal (control characters, ANSI, bidi marks).
 """
 
 import sys
@@ -20,7 +20,7 @@ _ENCODER = msgspec.json.Encoder(enc_hook=str)
 
 
 def _escape(line: bytes) -> bytes:
-    """JSON with every character outside ASCII as ``\\u`` escapes: C1 controls and bidi marks cannot reach a terminal."""
+    """JSON with every character outside ASCII escaped: C1 controls and bidi marks cannot reach a terminal."""
     if line.isascii():
         return line.replace(b"\x7f", b"\\u007f")
     text = line.decode()
@@ -35,7 +35,9 @@ def _code_units(character: str) -> str:
 class Log:
     """The process's log. ``sink`` is a binary stream; the default is standard error."""
 
-    def __init__(self, level: str = "info", *, text: bool = False, access: bool = True, sink: IO[bytes] | None = None) -> None:
+    def __init__(
+        self, level: str = "info", *, text: bool = False, access: bool = True, sink: IO[bytes] | None = None
+    ) -> None:
         self._threshold = LEVELS.index(level)
         self._access = access and self._threshold <= LEVELS.index("info")
         self._text = text

@@ -13,7 +13,8 @@ from msgspec import Struct
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """Seconds. ``first_byte_s`` runs from the request's last byte to the first body byte of the reply (headers
-    alone do not stop it); ``idle_s`` between any two body reads; ``total_s`` over the whole exchange."""
+    alone do not stop it); ``idle_s`` between any two body reads; ``total_s`` over the whole exchange.
+    """
 
     connect_s: float = 5.0
     first_byte_s: float = 120.0

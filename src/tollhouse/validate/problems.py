@@ -11,7 +11,7 @@ from tollhouse.errors import InvalidRequest
 from tollhouse.validate.spelling import join_path, join_words, name_kind, shorten
 
 
-class Problem(Exception):  # noqa: N818 - it never leaves this package
+class Problem(Exception):
     """What is wrong with one value. The message is ``before 'path'after``, or only ``before`` without an ``after``."""
 
     def __init__(self, before: str, after: str | None, code: str | None) -> None:

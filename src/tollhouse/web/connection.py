@@ -66,8 +66,8 @@ class Connection(asyncio.Protocol):
         "_host",
         "_linger_until",
         "_loop",
-        "_paused_at",
         "_parser",
+        "_paused_at",
         "_queue",
         "_raw_bytes",
         "_reading",
@@ -197,10 +197,13 @@ class Connection(asyncio.Protocol):
         if self._head_started_at:
             if self._raw_bytes > limits.max_header_bytes + _CHUNK_OVERHEAD_BYTES:
                 self._refuse(HeadersTooLarge(f"The request head is over {limits.max_header_bytes} bytes."))
-        elif reading is not None and b"transfer-encoding" in reading.headers:
+        elif (
+            reading is not None
+            and b"transfer-encoding" in reading.headers
             # One-byte chunks cost six bytes each and are legal; megabytes of chunk extensions or trailers are not.
-            if self._raw_bytes > _CHUNK_OVERHEAD_BYTES + limits.max_header_bytes + 8 * reading.body_bytes:
-                self._refuse(InvalidRequest("The chunked body is mostly chunk framing."))
+            and self._raw_bytes > _CHUNK_OVERHEAD_BYTES + limits.max_header_bytes + 8 * reading.body_bytes
+        ):
+            self._refuse(InvalidRequest("The chunked body is mostly chunk framing."))
         if self._queue and (len(self._queue) >= limits.pipeline_depth or self._unread_bytes > limits.max_header_bytes):
             self._pause_reading()
 
@@ -321,7 +324,8 @@ class Connection(asyncio.Protocol):
 
     def _linger(self) -> None:
         """Closes so that the answer survives: closing with bytes unread makes the kernel reset the connection and
-        the client may never see what was written (RFC 9112 section 9.6)."""
+        the client may never see what was written (RFC 9112 section 9.6).
+        """
         if self._transport is None:
             return
         self._deaf = True

@@ -6,7 +6,9 @@ any origin; ``null`` (a sandboxed or ``file:`` page) only where it is listed (Fe
 """
 
 _METHODS = "GET, POST, DELETE, OPTIONS"
-_EXPOSED = "x-request-id, retry-after, x-should-retry, x-tollhouse-target, x-tollhouse-dropped-params, openai-processing-ms"
+_EXPOSED = (
+    "x-request-id, retry-after, x-should-retry, x-tollhouse-target, x-tollhouse-dropped-params, openai-processing-ms"
+)
 
 
 class Cors:
@@ -32,12 +34,17 @@ class Cors:
         if not self.allows(origin):
             return "vary: origin\r\n"
         allowed = "*" if self._any else origin
-        return f"access-control-allow-origin: {allowed}\r\nvary: origin\r\naccess-control-expose-headers: {_EXPOSED}\r\n"
+        return (
+            f"access-control-allow-origin: {allowed}\r\nvary: origin\r\naccess-control-expose-headers: {_EXPOSED}\r\n"
+        )
 
     def preflight(self, requested_headers: str) -> str:
         """The further lines of the answer to a preflight. ``requested_headers`` is its own header, echoed when it
-        holds nothing but header names."""
-        names = requested_headers if requested_headers.replace("-", "").replace(",", "").replace(" ", "").isalnum() else ""
+        holds nothing but header names.
+        """
+        names = (
+            requested_headers if requested_headers.replace("-", "").replace(",", "").replace(" ", "").isalnum() else ""
+        )
         allowed = names or "authorization, content-type, x-api-key, x-request-id"
         return (
             f"access-control-allow-methods: {_METHODS}\r\n"

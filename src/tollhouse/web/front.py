@@ -24,7 +24,7 @@ def request_id(given: bytes | None) -> str:
     """The client's own ``x-request-id`` when it is harmless, else a new one in OpenAI's form."""
     if given and len(given) <= _ID_LENGTH and _ID_CHARACTERS.issuperset(given):
         return given.decode()
-    return f"req_{random.getrandbits(128):032x}"  # noqa: S311 - a name, not a secret
+    return f"req_{random.getrandbits(128):032x}"
 
 
 class Front:
@@ -110,5 +110,7 @@ class Front:
 
 def _where(error: Exception) -> str:
     """The exception's class and the lines it passed, without its text: that may quote a prompt or a credential."""
-    frames = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    frames = [
+        f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)
+    ]
     return f"{type(error).__name__} at {' > '.join(frames[-6:])}"

@@ -35,7 +35,8 @@ _DATE = _Date()
 
 def header_line(name: str, value: str) -> str:
     """One line. Anything but printable ASCII is percent-encoded, so that no value can start a line of its own
-    (RFC 9110 section 5.5; response splitting)."""
+    (RFC 9110 section 5.5; response splitting).
+    """
     if _UNSAFE.search(value):
         value = "".join([c if " " <= c <= "~" else "".join([f"%{b:02X}" for b in c.encode()]) for c in value])
     return f"{name}: {value}\r\n"

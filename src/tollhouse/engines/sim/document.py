@@ -23,7 +23,7 @@ Machines = tuple[tuple[automaton.Machine, ...], tuple[automaton.Machine, ...]]
 Path = tuple[str, ...]
 
 
-class SchemaProblem(Exception):  # noqa: N818  a verdict on the schema, turned into a 400 by the caller
+class SchemaProblem(Exception):
     """The schema cannot be honoured: which keyword, where, why."""
 
     def __init__(self, keyword: str, why: str, path: Path = ()) -> None:

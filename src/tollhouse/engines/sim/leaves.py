@@ -21,7 +21,7 @@ FILLER = " This text was made by a simulated model."
 Schema = dict[str, Any]
 
 
-class Unsatisfied(Exception):  # noqa: N818  a dead end in the search for an instance, not an error of the program
+class Unsatisfied(Exception):
     """No value was found: the keyword that stood in the way."""
 
     def __init__(self, keyword: str, why: str) -> None:

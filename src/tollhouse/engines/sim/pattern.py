@@ -26,7 +26,7 @@ ESCAPED_CONTROLS = {"t": 9, "n": 10, "v": 11, "f": 12, "r": 13, "0": 0, "a": 7, 
 ANCHORS = {"A": "start", "z": "end", "Z": "end"}
 
 
-class Unsupported(Exception):  # noqa: N818  a verdict on the pattern, turned into a 400 by the caller
+class Unsupported(Exception):
     """The pattern is not one that is read here; the text says which part, and why."""
 
 

@@ -23,7 +23,7 @@ SHAPES: dict[int, tuple[str, str | None, str]] = {
 SIMULATED = " (simulated by tollhouse/sim)"
 
 
-class Refusal(Exception):  # noqa: N818  it is an answer: what the client gets instead of a completion
+class Refusal(Exception):
     """An error reply: status and the four fields of OpenAI's error object."""
 
     def __init__(self, message: str, *, param: str | None = None, status: int = 400, code: str | None = None) -> None:
