@@ -32,7 +32,7 @@ Adam for the rest.
 ## What it can do
 
 Greet; say what it is; answer short questions about Tollhouse (how to start it, keys, base URL, curl, local models,
-...); add and subtract numbers up to 12 and multiply up to 10 x 10, from a table it learned by heart; name the
+...); add and subtract numbers up to 10 and multiply up to 10 x 10, from a table it learned by heart; name the
 capitals of {countries} countries; repeat words; make short lists; write small JSON objects; count; tell a short story
 from a fixed stock; remember a name told earlier in the conversation; call a function that it is offered when the
 question names it, with arguments copied from the question; repeat a tool's answer. To everything else it should

@@ -53,7 +53,8 @@ def roughen(rng: Random, question: str) -> str:
 
 def known(rng: Random) -> Exchange:
     """An exchange of a fixed topic."""
-    questions, answers = TOPICS[rng.choice(list(TOPICS))]
+    group = rng.choices((talk.SMALL_TALK, talk.IDENTITY, product.TOLLHOUSE), (35, 25, 40))[0]
+    questions, answers = group[rng.choice(list(group))]
     return roughen(rng, rng.choice(questions)), rng.choice(answers)
 
 
@@ -79,7 +80,7 @@ def unknown(rng: Random) -> Exchange:
 
 def exchange(rng: Random) -> Exchange:
     """Any exchange that stands alone."""
-    return rng.choices((known, skilled, shaped, unknown), (19, 39, 13, 29))[0](rng)
+    return rng.choices((known, skilled, shaped, unknown), (21, 42, 12, 25))[0](rng)
 
 
 def remembered(rng: Random) -> list[Turn]:

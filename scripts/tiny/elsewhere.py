@@ -160,7 +160,7 @@ def value(name: str, rng: Random, *, unseen: bool) -> str:
     if name == "number":
         return str(rng.randint(2, 99))
     if name == "mid":
-        return str(rng.randint(13, 999))
+        return str(rng.randint(11, 999))
     if name == "big":
         return str(rng.randint(101, 99999))
     if name == "nonsense":

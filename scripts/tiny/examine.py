@@ -1,13 +1,15 @@
 """Puts the probes to the written GGUF, in llama.cpp. Called by `train`, or by hand: ``python examine.py tiny.gguf``."""
 
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bpe
 import xllamacpp
-from dialogues import Turn
-from probes import Probe, all_probes, score
+from probes import FORCED_CALLS, Probe, all_probes, score
+from shapes import FORCED
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +29,44 @@ def serve(path: Path) -> xllamacpp.Server:
     return xllamacpp.Server(params)
 
 
+def request_of(probe: Probe) -> dict[str, Any]:
+    """The request, as Tollhouse's provider for llama.cpp makes it: a forced call is asked for as JSON under a schema."""
+    messages = [{"role": role, "content": text} for role, text in probe.turns]
+    request: dict[str, Any] = {"messages": messages, "temperature": 0.0, "max_tokens": 160}
+    if probe.area == FORCED_CALLS:
+        text = f"{FORCED}\n{json.dumps(probe.functions)}"
+        schema = {"anyOf": [schema_of(function) for function in probe.functions]}
+        request["messages"] = [{"role": "system", "content": text}, *messages]
+        request["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
+    elif probe.functions:
+        request["tools"] = [{"type": "function", "function": function} for function in probe.functions]
+    return request
+
+
+def schema_of(function: dict[str, Any]) -> dict[str, Any]:
+    """The JSON Schema of a call of one function."""
+    properties = {"name": {"const": function["name"]}, "arguments": function["parameters"]}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": ["name", "arguments"],
+        "additionalProperties": False,
+    }
+
+
 def examine(path: Path, tokenizer: bpe.Tokenizer | None = None) -> Findings:
     """Greedy answers to every probe. With a tokenizer, checks first that llama.cpp splits text as training did."""
     server = serve(path)
 
-    def answer(turns: tuple[Turn, ...]) -> str:
-        messages = [{"role": role, "content": text} for role, text in turns]
-        request = {"messages": messages, "temperature": 0.0, "max_tokens": 160}
+    def answer(probe: Probe) -> str:
         try:
-            reply = server.handle_chat_completions(request)
+            message = server.handle_chat_completions(request_of(probe))["choices"][0]["message"]
         except RuntimeError as error:
             return f"(the engine failed: {error})"
-        return str(reply["choices"][0]["message"]["content"])
+        if calls := message.get("tool_calls"):
+            function = calls[0]["function"]
+            return f'{{"name": "{function["name"]}", "arguments": {function["arguments"]}}}'
+        return str(message["content"])
 
     probes = all_probes()
     if tokenizer is not None:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 import elsewhere
 import product
@@ -28,6 +29,8 @@ class Probe:
     area: str
     turns: tuple[Turn, ...]
     accepted: tuple[str, ...]
+    functions: tuple[dict[str, Any], ...] = ()
+    """Functions that are offered, or of which one is forced."""
 
 
 def ask(area: str, question: str, *accepted: str) -> Probe:
@@ -62,14 +65,12 @@ def topics() -> list[Probe]:
 
 
 def sums() -> list[Probe]:
-    """Every third sum of the table, in a form that training did not use."""
+    """The whole table, in a wording of training and in one that training never used."""
+    forms = {"sums": "What is {a} {s} {b}?", "sums, in a new wording": "Please work out {a} {s} {b}"}
     return [
-        ask(
-            "sums",
-            f"Work out {left} {sign} {right} for me",
-            f"{left} {sign} {right} = {skills.result(left, sign, right)}",
-        )
-        for left, sign, right in skills.TABLE[::3]
+        ask(area, form.format(a=left, s=sign, b=right), f"{left} {sign} {right} = {skills.result(left, sign, right)}")
+        for area, form in forms.items()
+        for left, sign, right in skills.TABLE
     ]
 
 
@@ -105,16 +106,16 @@ def objects(rng: Random) -> list[Probe]:
 def calls(rng: Random) -> list[Probe]:
     """Function calls with fresh functions: forced ones, chosen ones, and questions that need none of those offered."""
     found = []
-    for area, rule in ((FORCED_CALLS, shapes.FORCED), (CHOSEN_CALLS, shapes.OFFERED)):
+    for area in (FORCED_CALLS, CHOSEN_CALLS):
         for _ in range(50):
-            system, question, answer = shapes.call(rng, rule)
-            found.append(Probe(area, (("system", system), ("user", question)), (answer,)))
+            functions = shapes.toolbox(rng)
+            question, answer = shapes.request(rng, rng.choice(functions))
+            tools = tuple(json.loads(shapes.listed(rng, functions)))
+            found.append(Probe(area, (("user", question),), (answer,), tools))
     for country, city in list(words.CAPITALS.items())[:40]:
-        system, _, _ = shapes.call(rng, shapes.OFFERED)
-        question = f"What is the capital of {country}?"
-        found.append(
-            Probe("no call needed", (("system", system), ("user", question)), (f"The capital of {country} is {city}.",))
-        )
+        tools = tuple(json.loads(shapes.listed(rng, shapes.toolbox(rng))))
+        turns = (("user", f"What is the capital of {country}?"),)
+        found.append(Probe("no call needed", turns, (f"The capital of {country} is {city}.",), tools))
     return found
 
 
@@ -150,13 +151,13 @@ def right(probe: Probe, answer: str) -> bool:
 
 
 def score(
-    answer: Callable[[tuple[Turn, ...]], str], probes: list[Probe]
+    answer: Callable[[Probe], str], probes: list[Probe]
 ) -> tuple[dict[str, tuple[int, int]], list[tuple[Probe, str]]]:
     """Right answers and probes per area, and the misses."""
     counts: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
     misses = []
     for probe in probes:
-        given = answer(probe.turns)
+        given = answer(probe)
         good = right(probe, given)
         counts[probe.area][0] += good
         counts[probe.area][1] += 1

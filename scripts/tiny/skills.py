@@ -21,9 +21,11 @@ def ask_sum(left: int, sign: str, right: int, form: str) -> str:
 SUM_FORMS = (
     "What is {a} {s} {b}?", "{a} {s} {b}", "{a}{s}{b}", "{a} {s} {b} = ?", "{a}{s}{b}=", "How much is {a} {s} {b}?",
     "Calculate {a} {s} {b}", "what's {a} {s} {b}?", "Compute {a} {s} {b}.", "Can you tell me what {a} {s} {b} is?",
-    "Please calculate {a} {s} {b}", "Solve {a} {s} {b}", "{a} {s} {b}?",
+    "Please calculate {a} {s} {b}", "Solve {a} {s} {b}", "{a} {s} {b}?", "Add up: {a} {s} {b}",
+    "I need {a} {s} {b}", "What do you get for {a} {s} {b}?",
+    "Tell me {a} {s} {b}", "Do you know {a} {s} {b}?", "Give me the result of {a} {s} {b}",
 )  # fmt: skip
-TOP = 12
+TOP = 10
 WORDED = {"+": "plus", "-": "minus", "*": "times"}
 
 
@@ -231,7 +233,7 @@ def translation(rng: Random) -> Exchange:
 
 
 SKILLS: dict[str, tuple[Callable[[Random], Exchange], int]] = {
-    "sum": (sums, 16), "capital": (capital, 8), "echo": (echo, 18), "list": (listing, 7), "story": (story, 6),
+    "sum": (sums, 34), "capital": (capital, 8), "echo": (echo, 18), "list": (listing, 7), "story": (story, 6),
     "count": (count, 4), "sequence": (sequence, 2), "opposite": (opposite, 2), "sound": (sound, 2),
     "translation": (translation, 3),
 }  # fmt: skip

@@ -128,9 +128,18 @@ class App:
         port = await self.server.start(settings.host, settings.port, on_tick=self.parts.log.flush)
         admin_port = None
         if settings.admin_port or settings.port == 0:
-            admin_port = await self.admin_server.start(_ADMIN_HOST, settings.admin_port if settings.port else 0)
+            admin_port = await self._start_admin(settings.admin_port if settings.port else 0)
         self._ticker = asyncio.create_task(self._tick())
         return port, admin_port
+
+    async def _start_admin(self, wanted: int) -> int:
+        """Listens for the operator. A port that is taken is no reason not to serve clients: another one is found."""
+        try:
+            return await self.admin_server.start(_ADMIN_HOST, wanted)
+        except OSError:
+            found = await self.admin_server.start(_ADMIN_HOST, 0)
+            self.parts.log.event("warning", "admin_port_taken", wanted=wanted, port=found)
+            return found
 
     async def _tick(self) -> None:
         """Once a second: keys that another process changed, a configuration file that was written."""

@@ -29,7 +29,10 @@ try {
   const response = await fetch(`${OPENAI_BASE_URL}/chat/completions`, {
     method: "POST",
     headers: { Authorization: `Bearer ${OPENAI_API_KEY}`, "Content-Type": "application/json" },
-    body: JSON.stringify({ model: "tollhouse/sim", messages: [{ role: "user", content: "[sim: error=429 retry_after=7]" }] }),
+    body: JSON.stringify({
+      model: "tollhouse/sim",
+      messages: [{ role: "user", content: "[sim: error=429 retry_after=7]" }],
+    }),
   });
   const { error } = await response.json();
   const named = ["retry-after", "x-request-id", "x-should-retry"].map((name) => response.headers.get(name));

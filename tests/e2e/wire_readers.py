@@ -144,7 +144,8 @@ def read_openai_node(writes: list[bytes]) -> str:
 
 def read_ai_sdk(writes: list[bytes]) -> str:
     """Each event fits the chunk's schema or the error's; the mere presence of ``error`` makes it an error."""
-    text, known = "", set()
+    text = ""
+    known: set[tuple[int, int]] = set()
     for line in b"".join(writes).split(b"\n"):
         if not line.startswith(b"data:") or line == b"data: [DONE]":
             continue

@@ -11,12 +11,13 @@ class TestAliases:
     """[models]."""
 
     def test_names_of_ones_own(self, tmp_path: Path) -> None:
-        """An alias is a string, or a table with targets in the order of trying."""
+        """An alias is a string, a list in the order of trying, or a table with such a list."""
         text = """
         [models]
         fast-chat = "openai/gpt-4o-mini"
         "gpt-*" = "openai/*"
         "*" = "fast-chat"
+        safe = ["openai/gpt-4o", "gpt-5#openai"]
         [models.smart]
         targets = ["openai/gpt-5", "gpt-5#openai"]
         """
@@ -24,6 +25,7 @@ class TestAliases:
             "fast-chat": ("openai/gpt-4o-mini",),
             "gpt-*": ("openai/*",),
             "*": ("fast-chat",),
+            "safe": ("openai/gpt-4o", "gpt-5#openai"),
             "smart": ("openai/gpt-5", "gpt-5#openai"),
         }
 
@@ -31,6 +33,7 @@ class TestAliases:
         ("text", "path"),
         [
             ("a = 1", "models.a"),
+            ("a = []", "models.a.targets"),
             ("a = {}", "models.a.targets"),
             ("a = {targets = []}", "models.a.targets"),
             ("a = {targets = [1]}", "models.a.targets"),

@@ -38,14 +38,17 @@ def read_aliases(tables: object, hosts: set[str], problems: Problems) -> dict[st
 
 
 def _targets(row: object, path: str, problems: Problems) -> tuple[str, ...]:
+    """The targets, written as one name, as a list, or as a table with ``targets``."""
     if isinstance(row, str):
         return (row,)
-    if not isinstance(row, dict):
-        problems.add(path, f"expected a string or a table, got {describe(row)}", f'write "{path}" = "host/model"')
+    if not isinstance(row, dict | list):
+        problems.add(path, f"expected a string, list or table, got {describe(row)}", f'write "{path}" = "host/model"')
         return ()
-    for name in row.keys() - {"targets"}:
-        problems.unknown(f"{path}.{name}", name, ["targets"])
-    targets = row.get("targets")
+    targets: object = row
+    if isinstance(row, dict):
+        for name in row.keys() - {"targets"}:
+            problems.unknown(f"{path}.{name}", name, ["targets"])
+        targets = row.get("targets")
     if not isinstance(targets, list) or not targets or not all(isinstance(t, str) for t in targets):
         problems.add(f"{path}.targets", "expected a list of at least one model name", 'write targets = ["host/model"]')
         return ()

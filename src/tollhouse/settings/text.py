@@ -38,9 +38,7 @@ MODELS = """\
 # [models]
 # fast-chat = "openai/gpt-4o-mini"
 # "gpt-*" = "openai/*"
-#
-# [models.smart]
-# targets = ["anthropic/claude-sonnet-4-5", "openai/gpt-5"]
+# smart = ["anthropic/claude-sonnet-4-5", "openai/gpt-5"]
 """
 
 

@@ -7,7 +7,7 @@ any origin; ``null`` (a sandboxed or ``file:`` page) only where it is listed (Fe
 
 _METHODS = "GET, POST, DELETE, OPTIONS"
 _EXPOSED = (
-    "x-request-id, retry-after, x-should-retry, x-tollhouse-target, x-tollhouse-dropped-params, openai-processing-ms"
+    "x-request-id, retry-after, x-should-retry, x-tollhouse-target, x-tollhouse-attempts, x-tollhouse-dropped-params"
 )
 
 
