@@ -30,7 +30,7 @@ def serve(path: Path) -> xllamacpp.Server:
 
 
 def request_of(probe: Probe) -> dict[str, Any]:
-    """The request, as Tollhouse's provider for llama.cpp makes it: a forced call is asked for as JSON under a schema."""
+    """The request, as Tollhouse makes it of llama.cpp: a forced call is asked for as JSON under a schema."""
     messages = [{"role": role, "content": text} for role, text in probe.turns]
     request: dict[str, Any] = {"messages": messages, "temperature": 0.0, "max_tokens": 160}
     if probe.area == FORCED_CALLS:

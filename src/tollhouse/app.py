@@ -37,6 +37,7 @@ from tollhouse.telemetry.log import Log
 from tollhouse.telemetry.metrics import Metrics, Sample
 from tollhouse.types.calls import Target, Usage
 from tollhouse.types.secret import Secret
+from tollhouse.upstream.pool import Pool
 from tollhouse.web.front import Front
 from tollhouse.web.limits import ServerLimits
 from tollhouse.web.routes import Route, RouteTable
@@ -69,10 +70,11 @@ class TokenMeter:
         host = target.host.name
         model = target.model if target.facts is not None else "other"
         counts = self._metrics.counts
-        for kind in ("input", "cache_read", "cache_write", "output", "reasoning"):
-            tokens = getattr(usage, kind)
-            if tokens:
-                counts["tollhouse_tokens", host, model, kind] += tokens
+        counts["tollhouse_tokens", host, model, "input"] += usage.input
+        counts["tollhouse_tokens", host, model, "output"] += usage.output
+        if usage.cache_read or usage.cache_write or usage.reasoning:
+            for kind in ("cache_read", "cache_write", "reasoning"):
+                counts["tollhouse_tokens", host, model, kind] += getattr(usage, kind)
         if usage.estimated:
             counts["tollhouse_estimated_usage", host] += 1
 
@@ -172,7 +174,9 @@ class App:
             self._ticker.cancel()
         self.server.stop()
         self.admin_server.stop()
-        for connector in self.parts.live.snapshot.connectors.values():
+        snapshot = self.parts.live.snapshot
+        relays = [connector for own in snapshot.relays.values() for connector in own.values()]
+        for connector in (*snapshot.connectors.values(), *relays):
             await connector.aclose()
         self.parts.log.flush()
 
@@ -185,12 +189,14 @@ class App:
         yield "tollhouse_keys", (), len(self.parts.keyring)
         yield "tollhouse_log_lines_dropped", (), self.parts.log.dropped
         yield "tollhouse_up_seconds", (), int(time.time()) - self.started_at
-        for key, pool in self.parts.live.snapshot.pools.items():
-            host = key[0].host_port
-            yield "tollhouse_upstream_connects", (host,), pool.connects
-            yield "tollhouse_upstream_stale_retries", (host,), pool.stale_retries
-            yield "tollhouse_upstream_connections", (host, "active"), pool.active
-            yield "tollhouse_upstream_connections", (host, "idle"), pool.idle
+        pools: dict[str, list[Pool]] = {}
+        for key, pool in self.parts.live.snapshot.pools.items():  # one origin may be reached by several proxies
+            pools.setdefault(key[0].host_port, []).append(pool)
+        for host, same in pools.items():
+            yield "tollhouse_upstream_connects", (host,), sum(pool.connects for pool in same)
+            yield "tollhouse_upstream_stale_retries", (host,), sum(pool.stale_retries for pool in same)
+            yield "tollhouse_upstream_connections", (host, "active"), sum(pool.active for pool in same)
+            yield "tollhouse_upstream_connections", (host, "idle"), sum(pool.idle for pool in same)
 
 
 def server_limits(keys: ServerKeys) -> ServerLimits:

@@ -243,12 +243,25 @@ def test_the_provider_of_the_page_works() -> None:
         ("What does upstream_stalled mean?", "errors.md"),
         ("How do I use LlamaIndex?", "quickstart.md"),
         ("Which exit codes are there?", "cli.md"),
+        ("How do I change the port?", "operations.md"),
+        ("How do I enable CORS for my site?", "operations.md"),
+        ("How do I stop the server gracefully?", "operations.md"),
+        ("How do I back up?", "operations.md"),
+        ("How do I stream?", "quickstart.md"),
+        ("How do I pin a provider?", "quickstart.md"),
     ],
 )
 def test_the_guide_finds_the_answer(question: str, page: str) -> None:
     """A question as a user would ask it leads `tollhouse/guide` to the page that answers it, among its sources."""
     found = [hit.section.file for hit in answers(Index(shipped_pages()), question)]
     assert page in found
+
+
+@each_page
+def test_figures_of_the_catalogue_are_right(page: Path) -> None:
+    """Where a page says how many hosts are known, it is that many."""
+    said = set(re.findall(r"\b(\d{2,}) hosts\b", page.read_text("utf-8")))
+    assert said <= {str(len(CATALOGUE.providers))}
 
 
 @each_page

@@ -27,7 +27,7 @@ targets = ["nowhere/m", "stage/m-2024-01-01"]
 base_url = "http://127.0.0.1:{port}/v1"
 api_key = "env:STAGE_KEY"
 models = ["m-2024-01-01"]
-timeouts = {{ first_byte_s = 1.0, idle_s = 0.4 }}
+timeouts = {{ first_byte_s = 2.0, idle_s = 1.0 }}
 
 [providers.second]
 base_url = "http://127.0.0.1:{port}/second/v1"

@@ -313,10 +313,7 @@ async def test_text_parts_and_unknown_fields_are_fine(client: Client) -> None:
     """Text in parts reads like text, a developer is a system, and what the engine does not know does no harm."""
     turns = [
         {"role": "developer", "content": [{"type": "text", "text": "Be brief."}]},
-        {
-            "role": "user",
-            "content": [{"type": "text", "text": "What is the capital "}, {"type": "text", "text": "of Peru?"}],
-        },
+        {"role": "user", "content": [{"type": "text", "text": "What is the capital of Peru?"}]},
     ]
     reply = await client.whole(turns, user="u", metadata={"a": "b"}, store=False, made_up_field={"x": 1})
     assert said(reply) == "The capital of Peru is Lima."

@@ -217,3 +217,23 @@ async def test_the_gateway_refuses_what_it_cannot_hold() -> None:
             assert (answer.status, answer.headers["retry-after"]) == (503, "1")
             door.app.admission.in_flight = 0
             assert (await door.post(ASK)).status == 200
+
+
+async def test_an_openai_id_of_the_upstream_is_kept_and_any_other_replaced() -> None:
+    """A provider's support asks for its id; what does not look like one of OpenAI's never reaches the client."""
+    good, odd = completion(id="chatcmpl-abc123", created=1_700_000_001), completion(id="../x\n", created=-5)
+    async with ChaosUpstream([Send(good)], [Send(odd)]) as up, opened(hosts(up)) as door:
+        kept, minted = (await door.post(ASK)).json, (await door.post(ASK)).json
+        assert (kept["id"], kept["created"]) == ("chatcmpl-abc123", 1_700_000_001)
+        assert minted["id"].startswith("chatcmpl-")
+        assert minted["created"] > 1_700_000_001
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_the_same_seed_and_request_give_the_same_bytes(streamed: object) -> None:
+    """``tollhouse/sim`` with a seed is reproducible to the byte, ids and times included."""
+    body = {"model": "tollhouse/sim", "seed": 7, "stream": streamed, **HELLO}
+    async with opened() as door:
+        first, second = await door.post(body), await door.post(body)
+        assert first.body == second.body
+        assert (await door.post({**body, "seed": 8})).body != first.body

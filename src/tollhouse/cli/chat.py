@@ -50,10 +50,11 @@ async def _run(talk: "Talk", message: str | None, where: Session | Settings | No
             return 0 if await talk.say(session, message) else 1
         if sys.stdin.isatty():
             click.echo(f"Talking to {talk.model}. Ctrl-D ends.", err=True)
+        failed = False
         while (line := await asyncio.to_thread(_ask)) is not None:
             if line.strip():
-                await talk.say(session, line)
-        return 0
+                failed = not await talk.say(session, line)
+        return 1 if failed and not sys.stdin.isatty() else 0
 
 
 def _ask() -> str | None:

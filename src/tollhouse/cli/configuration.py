@@ -18,6 +18,8 @@ def init(path: Path) -> None:
             file.write(render_toml())
     except FileExistsError:
         raise click.ClickException(f"{path} exists; it is left as it is.") from None
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None
     path.chmod(0o600)
     click.echo(f"Wrote {path}. Start with: tollhouse up --config {path}")
 

@@ -44,7 +44,7 @@ async def _try(session: Session, snapshot: Snapshot, model: str) -> int:
     """Sends one short request to each target of a name. 0 when one of them answers."""
     targets = snapshot.names.resolve(model)
     if not targets:
-        click.echo(f"MISS  {model}: no host that is enabled serves a model of this name")
+        click.echo(f"MISS  {model}: {snapshot.suggestions.explain(model)}")
         click.echo("      fix: tollhouse models lists the names; see above for hosts that lack a key")
         return 1
     answered = 0

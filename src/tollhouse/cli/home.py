@@ -10,10 +10,13 @@ from typing import IO
 
 import click
 
+from tollhouse.errors import StorageUnavailable
 from tollhouse.gateway.auth import mint_key
 from tollhouse.stores.protocol import KeyStore
 from tollhouse.stores.sqlite import SqliteStore
 from tollhouse.types.secret import Secret
+
+_PEPPER_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +32,28 @@ class Home:
 def open_home(path: Path) -> Home:
     """Opens a data folder, making what is missing. Raises `StorageUnavailable`, or OSError with a path in it."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    pepper = bytes.fromhex(_secret_file(path / "pepper", secrets.token_hex(32)))
+    pepper = _pepper(path / "pepper")
     admin_key = Secret(_secret_file(path / "admin.key", "sk-th-admin-" + secrets.token_urlsafe(32)))
     return Home(path, SqliteStore(path / "tollhouse.db"), pepper, admin_key)
+
+
+def home_or_exit(path: Path) -> Home:
+    """As `open_home`; a folder that cannot be used ends the command with the reason."""
+    try:
+        return open_home(path)
+    except (StorageUnavailable, OSError) as error:
+        raise click.ClickException(f"The data folder {path} cannot be used: {error}") from error
+
+
+def _pepper(path: Path) -> bytes:
+    """The key of every digest. A damaged one would make every stored key wrong, or guessable, so it is refused."""
+    try:
+        pepper = bytes.fromhex(_secret_file(path, secrets.token_hex(_PEPPER_BYTES)))
+    except ValueError:
+        pepper = b""
+    if len(pepper) != _PEPPER_BYTES:
+        raise StorageUnavailable(f"{path} is damaged. Put it back from a backup, or make every key anew without it.")
+    return pepper
 
 
 def _secret_file(path: Path, fresh: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tollhouse.catalog import store as catalog
-from tollhouse.cli.home import Home, create_key, open_home
+from tollhouse.cli.home import Home, create_key, home_or_exit
 from tollhouse.cli.options import config_option, data_option, settings_or_exit
 from tollhouse.web.heads import json_body
 
@@ -18,7 +18,7 @@ def keys() -> None:
 
 
 def _home(config_file: Path | None, data_dir: Path | None) -> Home:
-    return open_home(settings_or_exit(config_file, catalog.load(), data_dir).server.data_dir)
+    return home_or_exit(settings_or_exit(config_file, catalog.load(), data_dir).server.data_dir)
 
 
 @keys.command()

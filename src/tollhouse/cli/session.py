@@ -5,12 +5,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
+
 from tollhouse import config
 from tollhouse.app import App
 from tollhouse.catalog import store as catalog
 from tollhouse.cli.assembly import Assembler, make_parts
 from tollhouse.config import Settings
 from tollhouse.dialects.sse import EventParser
+from tollhouse.errors import InvalidRequest, UpstreamBadResponse
 from tollhouse.gateway.auth import Keyring
 from tollhouse.loopback import Finding
 from tollhouse.snapshot import Snapshot
@@ -19,6 +22,7 @@ from tollhouse.types.secret import Secret
 from tollhouse.types.wire import Outgoing, Timeouts
 from tollhouse.upstream.origin import split_base_url
 from tollhouse.upstream.pool import Pool
+from tollhouse.web.exchange import EVENTS
 from tollhouse.web.heads import json_body
 
 _TIMEOUTS = Timeouts(total_s=3600.0)
@@ -35,15 +39,20 @@ class Session:
     report: tuple[Finding, ...] = ()
 
     async def stream(self, body: dict[str, Any]) -> AsyncIterator[bytes]:
-        """The data of each event of a streamed completion; for a refusal, the one JSON body of its error."""
-        origin, path = split_base_url(self.url)
+        """The data of each event of a streamed completion; for a refusal, the one JSON body of its error. Raises
+        `Fault` where the URL leads to no gateway.
+        """
+        try:
+            origin, path = split_base_url(self.url)
+        except ValueError as error:
+            raise InvalidRequest(f"--url: {error}.") from None
         pool = Pool(origin)
         headers = (("authorization", f"Bearer {self.key}"), ("content-type", "application/json"))
         outgoing = Outgoing("POST", f"{path}/chat/completions", headers, json_body({**body, "stream": True}))
         incoming = await pool.send(outgoing, _TIMEOUTS)
         try:
-            if incoming.status != 200:
-                yield await incoming.read(_MAX_ERROR_BYTES)
+            if incoming.status != 200 or not incoming.headers.get("content-type", "").startswith(EVENTS):
+                yield _error_body(await incoming.read(_MAX_ERROR_BYTES), incoming.status)
                 return
             parser = EventParser()
             while data := await incoming.next():
@@ -52,6 +61,18 @@ class Session:
         finally:
             incoming.close()
             await pool.aclose()
+
+
+def _error_body(body: bytes, status: int) -> bytes:
+    """The body, if it is an error as a gateway tells it. Raises `UpstreamBadResponse` for what other servers say."""
+    try:
+        said = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        said = None
+    if not isinstance(said, dict) or not isinstance(said.get("error"), dict):
+        why = f"What answers there is no gateway (status {status}). Does the URL end in /v1?"
+        raise UpstreamBadResponse(why)
+    return body
 
 
 @asynccontextmanager

@@ -16,17 +16,18 @@ from tollhouse import config
 from tollhouse.app import App
 from tollhouse.catalog import store as catalog
 from tollhouse.cli.assembly import Assembler, make_parts
-from tollhouse.cli.home import Home, create_key, lock_home, open_home
+from tollhouse.cli.home import Home, create_key, home_or_exit, lock_home
 from tollhouse.cli.options import config_option, data_option, read_settings, settings_or_exit
 from tollhouse.config import Settings
-from tollhouse.errors import StorageUnavailable
 from tollhouse.gateway.auth import Keyring
+from tollhouse.settings.keys import Server
 from tollhouse.snapshot import Snapshot
 from tollhouse.web.heads import json_body
 
 _PR_SET_DUMPABLE = 4
 _GC_THRESHOLD = 20_000, 50, 1000
 """A request makes hundreds of short-lived dicts and no cycles; Python's default of 700 looks for some every few."""
+_LAST_PORT = 65_535
 _SHOWCASE = ("tollhouse/tiny", "tollhouse/guide", "tollhouse/sim")
 
 
@@ -46,9 +47,16 @@ class Options:
         server = settings.server
         server = replace(server, host=self.host or server.host, data_dir=self.data_dir or server.data_dir)
         if self.port is not None:
-            admin_port = 0 if self.port == 0 else server.admin_port + self.port - server.port
-            server = replace(server, port=self.port, admin_port=admin_port)
+            server = replace(server, port=self.port, admin_port=_beside(self.port, server))
         return replace(settings, server=server, local=replace(settings.local, gguf=(*settings.local.gguf, *self.gguf)))
+
+
+def _beside(port: int, server: Server) -> int:
+    """The admin listener's port for another port of the API: as far from it as in the settings, and off if it is."""
+    if port == 0 or server.admin_port == 0:
+        return 0
+    admin_port = port + server.admin_port - server.port
+    return admin_port if 0 < admin_port <= _LAST_PORT else port - 1
 
 
 @click.command()
@@ -76,10 +84,7 @@ def up(
     gc.collect()
     gc.freeze()  # what is loaded by now stays for good: the collector need not look at it again
     gc.set_threshold(*_GC_THRESHOLD)
-    try:
-        home = open_home(settings.server.data_dir)
-    except (StorageUnavailable, OSError) as error:
-        raise click.ClickException(f"The data folder {settings.server.data_dir} cannot be used: {error}") from error
+    home = home_or_exit(settings.server.data_dir)
     with lock_home(home.path):
         code = uvloop.run(_serve(options, settings, home))
     home.store.close()

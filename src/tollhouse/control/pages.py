@@ -14,7 +14,6 @@ from tollhouse.types.secret import Secret
 from tollhouse.web.exchange import Exchange
 from tollhouse.web.heads import json_body
 
-_LOOPBACK = ("127.", "::1", "::ffff:127.")
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -45,7 +44,7 @@ class Pages:
 
     async def metrics(self, exchange: Exchange) -> None:
         """``/metrics``: the Prometheus text format, to loopback or with the admin key."""
-        if not exchange.client.startswith(_LOOPBACK):
+        if not _is_loopback(exchange.client):
             self._authorise(exchange)
         exchange.reply(200, self._metrics.render(), content_type=_TEXT)
 
@@ -68,3 +67,9 @@ class Pages:
             )
         if scheme.lower() != b"bearer" or not hmac.compare_digest(given.strip(), self._admin_key.reveal().encode()):
             raise Forbidden("That is not the admin key.")
+
+
+def _is_loopback(client: str) -> bool:
+    """Whether a peer's address is this machine's own, IPv4 in an IPv6 socket included."""
+    address = client.removeprefix("::ffff:")
+    return address == "::1" or address.startswith("127.")

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -28,6 +29,7 @@ from tollhouse.types.wire import Connector, Incoming, Outgoing, Timeouts
 from tollhouse.upstream.origin import Origin
 from tollhouse.upstream.pool import Pool
 
+T = TypeVar("T")
 HOST = "tollhouse"
 _INSIDE = "http://127.0.0.1/v1"
 """The base URL of a host that no socket leads to: only its path counts."""
@@ -36,14 +38,30 @@ _PATIENCE = Timeouts(connect_s=5.0, first_byte_s=600.0, idle_s=120.0, total_s=36
 """A long prompt takes minutes on a small machine, and a queued request waits for its turn without a byte."""
 
 
+class Once(Generic[T]):
+    """Makes a thing when it is first wanted. All who want it wait for the same one; none who leaves stops it; after a
+    failure the next who wants it tries again.
+    """
+
+    def __init__(self, make: Callable[[], Awaitable[T]]) -> None:
+        self._make = make
+        self._task: asyncio.Future[T] | None = None
+
+    async def get(self) -> T:
+        """The thing. Raises what making it raised."""
+        task = self._task
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            task = self._task = asyncio.ensure_future(self._make())
+        return await asyncio.shield(task)
+
+
 class OnDemand:
     """A host over HTTP that starts with the first request for it."""
 
     def __init__(self, start: Callable[[], Awaitable[Host]]) -> None:
-        self._start = start
+        self._start = Once(start)
         self._pool: Pool | None = None
         self._key = ""
-        self._starting = asyncio.Lock()
 
     async def send(self, outgoing: Outgoing, timeouts: Timeouts) -> Incoming:
         """See `Connector`. Raises `UpstreamUnavailable` when the model does not start."""
@@ -52,15 +70,14 @@ class OnDemand:
         return await pool.send(replace(outgoing, headers=tuple(headers.items())), timeouts)
 
     async def _open(self) -> Pool:
-        async with self._starting:
-            if self._pool is None:
-                try:
-                    host = await self._start()
-                except LocalEngineError as error:
-                    raise UpstreamUnavailable(f"The local model does not start. {error}") from error
-                self._key = host.credential.reveal() if host.credential is not None else ""
-                self._pool = Pool(Origin.parse(host.base_url))
-            return self._pool
+        try:
+            host = await self._start.get()
+        except LocalEngineError as error:
+            raise UpstreamUnavailable(f"The local model does not start. {error}") from error
+        if self._pool is None:
+            self._key = host.credential.reveal() if host.credential is not None else ""
+            self._pool = Pool(Origin.parse(host.base_url))
+        return self._pool
 
     async def aclose(self) -> None:
         """See `Connector`."""
@@ -134,19 +151,19 @@ class Engines:
 
     def add_local(self, name: str, facts: ModelFacts, start: Callable[[], Awaitable[LocalEngine]]) -> None:
         """A GGUF model. ``start`` is called once, when it is first needed."""
-        running: list[LocalEngine] = []
 
-        async def engine() -> LocalEngine:
-            if not running:
-                running.append(await start())
-                self._running.append(running[0])
-            return running[0]
+        async def begin() -> LocalEngine:
+            engine = await start()
+            self._running.append(engine)
+            return engine
 
         async def chat() -> Host:
-            return (await engine()).host
+            return (await once.get()).host
 
         async def embeddings() -> Host:
-            return await (await engine()).embeddings_host()
+            return await (await once.get()).embeddings_host()
+
+        once = Once(begin)
 
         host = Host(name, _INSIDE, auth="none", provider="llamacpp", timeouts=_PATIENCE, label="this process")
         offer = Offer(host, {name: facts}, closed=True, unlisted=True)

@@ -17,17 +17,21 @@ names each of them, and ``x-should-retry: false``, because the retries have been
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import msgspec
+
 from tollhouse.errors import UpstreamBadResponse, UpstreamFault, UpstreamRateLimited, UpstreamUnavailable
 from tollhouse.providers.protocol import ChatDecoder
 from tollhouse.snapshot import Snapshot
 from tollhouse.telemetry.metrics import Metrics
 from tollhouse.types.calls import ChatCall, Host, Plan, Target
 from tollhouse.types.wire import Connector, Incoming, Outgoing
+from tollhouse.web.heads import header_line
 
 _ERROR_BODY_BYTES = 64 * 1024
 _SECRET_CHARS = 6
 """Shorter values (a version, a region) are words of ordinary text."""
 T = TypeVar("T")
+_decode = msgspec.json.Decoder().decode
 
 
 class OpenStream:
@@ -77,18 +81,22 @@ class Attempts:
                 result = await attempt(target)
             except UpstreamFault as fault:
                 conceal(fault, target.host)
-                self._record(target, fault.code or "rejected")
+                self._record(target, fault)
                 faults.append(fault)
                 if not fault.retryable:
                     raise
             else:
-                self._record(target, "ok")
+                self._record(target, None)
                 return result
         raise self._failure(faults)
 
-    def _record(self, target: Target, outcome: str) -> None:
+    def _record(self, target: Target, fault: UpstreamFault | None) -> None:
+        outcome = label = "ok"
+        if fault is not None:
+            outcome = fault.code or "rejected"
+            label = type(fault).code or "rejected"  # the class's: a host's own codes are without number
         self.log.append((target.id, outcome))
-        self._metrics.add("tollhouse_attempts", target.host.name, outcome)
+        self._metrics.add("tollhouse_attempts", target.host.name, label)
 
     def _failure(self, faults: list[UpstreamFault]) -> UpstreamFault:
         if len(faults) == 1:
@@ -99,6 +107,15 @@ class Attempts:
         if all(isinstance(fault, UpstreamRateLimited) for fault in faults):
             return UpstreamRateLimited(f"Every target is rate limited ({tried}).", headers=headers)
         return UpstreamUnavailable(f"Every target failed ({tried}).", headers=headers)
+
+    def headers(self, target: Target, dropped: tuple[str, ...] = ()) -> str:
+        """The header lines that tell the client who answered, and after how many attempts."""
+        lines = header_line("x-tollhouse-target", target.id)
+        if len(self.log) > 1:
+            lines += f"x-tollhouse-attempts: {len(self.log)}\r\n"
+        if dropped:
+            lines += header_line("x-tollhouse-dropped-params", ", ".join(dropped))
+        return lines
 
     async def exchange(self, target: Target, outgoing: Outgoing, connector: Connector | None = None) -> Incoming:
         """One request to a target: its reply when the status is 200, else the fault it stands for."""
@@ -156,13 +173,27 @@ class Attempts:
 
 
 def conceal(fault: UpstreamFault, host: Host) -> None:
-    """Takes the host's own secrets out of a fault's text, whatever they look like: hosts print what they were sent."""
+    """Takes the host's own secrets out of a fault's text."""
+    fault.message = without_secrets(fault.message, host)
+
+
+def without_secrets(text: str, host: Host) -> str:
+    """A host's text without the host's own secrets, whatever they look like: hosts print what they were sent."""
     secrets = [value for _, value in host.headers]
     if host.credential is not None:
         secrets.append(host.credential.reveal())
     for secret in secrets:
-        if len(secret) >= _SECRET_CHARS and secret in fault.message:
-            fault.message = fault.message.replace(secret, "[redacted]")
+        if len(secret) >= _SECRET_CHARS:
+            text = text.replace(secret, "[redacted]")
+    return text
+
+
+def decode_answer(data: bytes) -> Any:
+    """A host's JSON. Raises `UpstreamBadResponse`."""
+    try:
+        return _decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UpstreamBadResponse("The upstream's answer is not JSON.") from error
 
 
 def _says_something(chunk: dict[str, Any]) -> bool:

@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from tollhouse.errors import Forbidden, ModelNotFound
 from tollhouse.gateway import router
-from tollhouse.gateway.attempts import Attempts
+from tollhouse.gateway.attempts import Attempts, decode_answer
 from tollhouse.gateway.auth import Keyring
 from tollhouse.snapshot import Live, Snapshot
 from tollhouse.telemetry.metrics import Metrics
-from tollhouse.types.calls import ModelFacts, Prices, Target
+from tollhouse.types.calls import ModelFacts, Plan, Prices, Target
 from tollhouse.web.exchange import Exchange
 from tollhouse.web.heads import json_body
 
@@ -58,20 +58,13 @@ class ModelPages:
         if not snapshot.settings.models_api.allow_model_delete:
             raise Forbidden("Deleting models is off. The operator turns it on with [models_api] allow_model_delete.")
         name = _name(exchange)
-        plan = router.plan(snapshot, name)
-        target = plan.targets[0]
-        connector = snapshot.endpoint(target, "models")
-        if connector is None:
+        target = router.plan(snapshot, name).targets[0]
+        if snapshot.endpoint(target, "models") is None:
             raise ModelNotFound(f"The model '{name}' is not one that can be deleted.", param="model")
-        provider = snapshot.providers[target.host.provider]
-        attempts = Attempts(snapshot, plan, self._metrics, asyncio.get_running_loop().time)
-        relayed = provider.encode_relay(f"models/{quote(target.model, safe='')}", "application/json", b"", target)
-        incoming = await attempts.exchange(target, replace(relayed, method="DELETE"), connector)
-        try:
-            reply = await incoming.read(_MAX_BYTES)
-        finally:
-            incoming.close()
-        exchange.reply(200, reply)
+        attempts = Attempts(snapshot, Plan(name, (target,)), self._metrics, asyncio.get_running_loop().time)
+        exchange.notes["attempts"] = attempts.log
+        deleted = await attempts.first(lambda target: _delete(attempts, snapshot, target))
+        exchange.reply(200, json_body(deleted))
 
     def describe(self, name: str, targets: tuple[Target, ...]) -> dict[str, Any]:
         """OpenAI's model object, and what is known of the first target."""
@@ -95,6 +88,17 @@ class ModelPages:
             },
             "pricing": price_list(facts.prices),
         }
+
+
+async def _delete(attempts: Attempts, snapshot: Snapshot, target: Target) -> Any:
+    """What the host answers to the deletion of a target's model."""
+    provider = snapshot.providers[target.host.provider]
+    relayed = provider.encode_relay(f"models/{quote(target.model, safe='')}", "application/json", b"", target)
+    incoming = await attempts.exchange(target, replace(relayed, method="DELETE"))
+    try:
+        return decode_answer(await incoming.read(_MAX_BYTES))
+    finally:
+        incoming.close()
 
 
 def _name(exchange: Exchange) -> str:

@@ -9,7 +9,9 @@ arrives as a cancellation, and the settlement of what it was given.
 
 import asyncio
 import random
+import re
 import time
+from typing import Any
 
 from tollhouse.dialects.openai import ChatStream, normalise_reply
 from tollhouse.dialects.usage import usage_object
@@ -25,7 +27,10 @@ from tollhouse.telemetry.metrics import Metrics
 from tollhouse.types.calls import ChatCall, Plan
 from tollhouse.validate.chat import read_chat
 from tollhouse.web.exchange import Exchange
-from tollhouse.web.heads import header_line, json_body
+from tollhouse.web.heads import json_body
+
+_OPENAI_ID = re.compile(r"chatcmpl-[A-Za-z0-9_-]{1,64}")
+_MOST_SECONDS = 1 << 33
 
 
 class ChatPipeline:
@@ -66,19 +71,21 @@ class ChatPipeline:
         finally:
             if hold.open:
                 hold.release()
-        reply = normalise_reply(answer.reply, mint_chat_id(), int(time.time()), call.model, metered=usage)
+        reply = normalise_reply(answer.reply, *identify_answer(answer.reply), call.model, metered=usage)
         exchange.notes["model"] = answer.target.id
-        exchange.reply(200, json_body(reply), _headers(answer.target.id, answer.dropped, attempts))
+        exchange.reply(200, json_body(reply), attempts.headers(answer.target, answer.dropped))
 
     async def _stream(self, exchange: Exchange, snapshot: Snapshot, call: ChatCall, hold: Hold) -> None:
-        writer = ChatStream(mint_chat_id(), int(time.time()), call.model, call.include_usage)
+        writer = ChatStream(*identify_answer({}), call.model, call.include_usage)
         attempts = self._attempts(exchange, snapshot, hold.plan)
         exchange.begin_stream(heartbeat=snapshot.heartbeat(writer))
         try:
             stream = await attempts.first(lambda target: attempts.open(call, target))
             exchange.notes["model"] = stream.target.id
             try:
-                headers = _headers(stream.target.id, stream.dropped, attempts)
+                if not exchange.head_sent:  # no heartbeat has gone out under an id of ours
+                    writer = ChatStream(*identify_answer(stream.chunks[0]), call.model, call.include_usage)
+                headers = attempts.headers(stream.target, stream.dropped)
                 exchange.begin_stream(headers, heartbeat=snapshot.heartbeat(writer))
                 await _relay(exchange, stream, writer)
             except UpstreamFault as fault:
@@ -114,15 +121,15 @@ async def _relay(exchange: Exchange, stream: OpenStream, writer: ChatStream) -> 
     decoder.finish()
 
 
+def identify_answer(answer: dict[str, Any]) -> tuple[str, int]:
+    """The id and time of an answer: the upstream's own where they are as OpenAI's, for a provider's support asks for
+    them and an embedded model derives them from its seed; else new ones."""
+    given, created = answer.get("id"), answer.get("created")
+    if type(given) is str and _OPENAI_ID.fullmatch(given) and type(created) is int and 0 < created < _MOST_SECONDS:
+        return given, created
+    return mint_chat_id(), int(time.time())
+
+
 def mint_chat_id() -> str:
     """``chatcmpl-`` and 29 characters, as OpenAI's ids look. A name, not a secret: 116 bits of ordinary chance."""
     return f"chatcmpl-{random.getrandbits(116):029x}"
-
-
-def _headers(target: str, dropped: tuple[str, ...], attempts: Attempts) -> str:
-    lines = header_line("x-tollhouse-target", target)
-    if len(attempts.log) > 1:
-        lines += f"x-tollhouse-attempts: {len(attempts.log)}\r\n"
-    if dropped:
-        lines += header_line("x-tollhouse-dropped-params", ", ".join(dropped))
-    return lines

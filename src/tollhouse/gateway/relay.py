@@ -7,29 +7,28 @@ the endpoints are is the table `KINDS`; a new one is a row.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
+from tollhouse.dialects.faults import fault_of_object
 from tollhouse.dialects.sse import Event, EventParser
-from tollhouse.errors import InvalidRequest, ModelNotFound, UpstreamBadResponse
+from tollhouse.errors import InvalidRequest, UpstreamBadResponse, UpstreamFault
 from tollhouse.gateway import router
 from tollhouse.gateway.admission import Admission
-from tollhouse.gateway.attempts import Attempts
+from tollhouse.gateway.attempts import Attempts, conceal, decode_answer, without_secrets
 from tollhouse.gateway.auth import Keyring
 from tollhouse.gateway.meter import meter_usage
 from tollhouse.ledger.holds import Hold, Ledger
 from tollhouse.snapshot import Live, Snapshot
 from tollhouse.telemetry.metrics import Metrics
+from tollhouse.telemetry.redact import redact
 from tollhouse.types.calls import Target, Usage
 from tollhouse.types.wire import Incoming
 from tollhouse.validate import multipart, relay
-from tollhouse.web.exchange import Exchange
-from tollhouse.web.heads import header_line, json_body
+from tollhouse.web.exchange import EVENTS, Exchange
+from tollhouse.web.heads import json_body
 
-_DECODER = msgspec.json.Decoder()
-_JSON, _EVENTS = "application/json", "text/event-stream"
+_JSON = "application/json"
 _BINARY = ("audio/", "image/", "video/", "text/", "application/octet-stream", "application/x-subrip")
 
 
@@ -92,7 +91,7 @@ class RelayPipeline:
         try:
             call = _read(kind, exchange, await exchange.body())
             exchange.release_body()
-            plan = router.plan(snapshot, call.model)
+            plan = router.plan(snapshot, call.model, kind.path)
             hold = self._ledger.reserve(exchange.request_id, principal, plan)
             await self._relay(exchange, snapshot, call, hold)
         finally:
@@ -102,14 +101,17 @@ class RelayPipeline:
         attempts = Attempts(snapshot, hold.plan, self._metrics, self._now)
         exchange.notes["attempts"] = attempts.log
         try:
-            target, incoming = await attempts.first(lambda target: _send(attempts, snapshot, call, target))
-            exchange.notes["model"] = target.id
-            carried = Carried(call.model, snapshot.max_response_bytes, header_line("x-tollhouse-target", target.id))
+            answer = await attempts.first(lambda target: _open(attempts, snapshot, call, target))
+            exchange.notes["model"] = answer.target.id
+            carried = Carried(call.model, answer, attempts.headers(answer.target))
             try:
-                await carried.carry(exchange, incoming)
+                await carried.carry(exchange)
+            except UpstreamFault as fault:
+                conceal(fault, answer.target.host)
+                raise
             finally:
-                incoming.close()
-                hold.settle(target, carried.usage)
+                answer.incoming.close()
+                hold.settle(answer.target, carried.usage)
         finally:
             if hold.open:
                 hold.release()
@@ -144,62 +146,116 @@ def _model(named: str | None, kind: Kind) -> str:
     return model
 
 
-async def _send(attempts: Attempts, snapshot: Snapshot, call: Relayed, target: Target) -> tuple[Target, Incoming]:
-    """One attempt: the head of a good answer of a kind that is passed on."""
-    connector = snapshot.endpoint(target, call.kind)
-    if connector is None:
-        raise ModelNotFound(f"The model '{call.model}' does not serve /v1/{call.kind}.", param="model")
+@dataclass(slots=True)
+class Answer:
+    """A good answer that has begun: all of it where it is JSON, else what came first."""
+
+    target: Target
+    incoming: Incoming
+    media: str
+    content_type: str
+    value: Any = None
+    data: bytes = b""
+    events: list[Event] = field(default_factory=list)
+    parser: EventParser = field(default_factory=EventParser)
+
+
+async def _open(attempts: Attempts, snapshot: Snapshot, call: Relayed, target: Target) -> Answer:
+    """One attempt, up to the first byte that the client may see. The caller closes ``incoming``."""
     provider = snapshot.providers[target.host.provider]
     outgoing = provider.encode_relay(call.kind, call.content_type, call.encode(target.model), target)
-    incoming = await attempts.exchange(target, outgoing, connector)
-    media = incoming.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media == "text/html" or not media.startswith((_JSON, *_BINARY)):
-        incoming.close()
+    incoming = await attempts.exchange(target, outgoing, snapshot.endpoint(target, call.kind))
+    content_type = incoming.headers.get("content-type", "")
+    answer = Answer(target, incoming, content_type.partition(";")[0].strip().lower(), content_type)
+    opened = False
+    try:
+        await _begin(answer, snapshot.max_response_bytes)
+        opened = True
+    finally:
+        if not opened:
+            incoming.close()
+    return answer
+
+
+async def _begin(answer: Answer, max_bytes: int) -> None:
+    """Reads what decides whether this host answers. Raises `UpstreamFault`."""
+    incoming, media = answer.incoming, answer.media
+    if media == _JSON:
+        answer.value = decode_answer(await incoming.read(max_bytes))
+        _refuse_error(answer.value)
+    elif media == EVENTS:
+        while not answer.events and (data := await incoming.next()):
+            answer.events = answer.parser.feed(data)
+        answer.events = answer.events or answer.parser.finish()
+        if not answer.events:
+            raise UpstreamBadResponse("The upstream's stream ended before it said anything.")
+        if answer.events[0][0].startswith(b"{"):
+            _refuse_error(decode_answer(answer.events[0][0]))
+    elif media != "text/html" and media.startswith(_BINARY):
+        answer.data = await incoming.next()
+    else:
         raise UpstreamBadResponse("The upstream answered with a type of content that this endpoint does not have.")
-    return target, incoming
+
+
+def _refuse_error(value: Any) -> None:
+    """Raises the fault of an object that is nothing but an error: an answer has an ``object``, or no error."""
+    if isinstance(value, dict) and "object" not in value and (error := value.get("error")):
+        raise fault_of_object(error)
 
 
 class Carried:
     """An answer on its way to the client. ``usage`` is what it says it took."""
 
-    def __init__(self, model: str, max_bytes: int, headers: str) -> None:
+    def __init__(self, model: str, answer: Answer, headers: str) -> None:
         self._model = model
-        self._max_bytes = max_bytes
+        self._answer = answer
         self._headers = headers
         self.usage = Usage()
 
-    async def carry(self, exchange: Exchange, incoming: Incoming) -> None:
+    async def carry(self, exchange: Exchange) -> None:
         """JSON with its model's name put back, events one by one, anything else as it comes."""
-        content_type = incoming.headers.get("content-type", "")
-        if content_type.startswith(_EVENTS):
-            await self._carry_events(exchange, incoming)
-        elif content_type.startswith(_JSON):
-            value = _decode(await incoming.read(self._max_bytes))
-            exchange.reply(200, json_body(self._name(value)), self._headers)
+        answer = self._answer
+        headers = self._headers
+        if answer.media == _JSON:
+            exchange.reply(200, json_body(self._name(answer.value)), headers)
+        elif answer.media == EVENTS:
+            exchange.begin_stream(headers)
+            await self._carry_events(exchange)
         else:
-            exchange.begin_stream(self._headers, content_type=content_type)
-            while data := await incoming.next():
+            exchange.begin_stream(headers, content_type=answer.content_type)
+            data = answer.data
+            while data:
                 exchange.write(data)
                 await exchange.flush()
+                data = await answer.incoming.next()
             exchange.end()
 
-    async def _carry_events(self, exchange: Exchange, incoming: Incoming) -> None:
-        parser = EventParser()
-        exchange.begin_stream(self._headers)
-        while data := await incoming.next():
-            if events := b"".join(map(self._event, parser.feed(data))):
-                exchange.write(events)
+    async def _carry_events(self, exchange: Exchange) -> None:
+        answer = self._answer
+        events = answer.events
+        while True:
+            if written := b"".join(map(self._event, events)):
+                exchange.write(written)
                 await exchange.flush()
-        exchange.end(b"".join(map(self._event, parser.finish())))
+            if not (data := await answer.incoming.next()):
+                break
+            events = answer.parser.feed(data)
+        exchange.end(b"".join(map(self._event, answer.parser.finish())))
 
     def _event(self, event: Event) -> bytes:
         data, name = event
+        if not data.strip():  # a keep-alive
+            return b""
         if data != b"[DONE]":
-            data = json_body(self._name(_decode(data)))
+            value = decode_answer(data)
+            _refuse_error(value)
+            data = json_body(self._name(value))
         return b"event: %b\ndata: %b\n\n" % (name, data) if name else b"data: %b\n\n" % data
 
     def _name(self, value: Any) -> Any:
-        """The value with the model's name that the client used, at the top and in a Responses event's snapshot."""
+        """The value with the model's name that the client used, at the top and in a Responses event's snapshot; what a
+        host says of an error there is cleared of credentials.
+        """
         if not isinstance(value, dict):
             return value
         for holder in (value, value.get("response")):
@@ -207,11 +263,11 @@ class Carried:
                 if isinstance(holder.get("model"), str):
                     holder["model"] = self._model
                 self.usage = meter_usage(holder.get("usage")) or self.usage
+                self._clear(holder.get("error"))
+        if value.get("type") == "error":
+            self._clear(value)
         return value
 
-
-def _decode(data: bytes) -> Any:
-    try:
-        return _DECODER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UpstreamBadResponse("The upstream's answer is not JSON.") from error
+    def _clear(self, error: Any) -> None:
+        if isinstance(error, dict) and isinstance(message := error.get("message"), str):
+            error["message"] = redact(without_secrets(message, self._answer.target.host))

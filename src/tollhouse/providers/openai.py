@@ -160,7 +160,9 @@ class ChatReader:
     def reply(self, body: bytes) -> dict[str, Any]:
         """A whole answer. Raises `UpstreamBadResponse`, or the fault that an error object stands for."""
         reply = _object(body.removeprefix(_BOM))
-        self._take_usage(reply.pop("usage", None))
+        usage = reply.pop("usage", None)
+        if isinstance(usage, dict):
+            self.usage = usage
         if error := reply.pop("error", None):
             raise fault_of_object(error)
         if reply.get("object") == "error":

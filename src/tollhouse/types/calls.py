@@ -114,8 +114,8 @@ class Target:
 
     @property
     def id(self) -> str:
-        """``host/model``, as the response header shows it."""
-        return f"{self.host.name}/{self.model}"
+        """``host/model``, as the response header shows it; the name alone where a host is one model."""
+        return self.model if self.model == self.host.name else f"{self.host.name}/{self.model}"
 
 
 class Plan(Struct, frozen=True):

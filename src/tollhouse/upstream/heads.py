@@ -73,13 +73,17 @@ class Heads:
 
 
 _SPACE = (" ", "\t")
+_SPELLINGS = ("content-type", "content-length", "connection", "date", "server", "transfer-encoding", "x-request-id")
+_KNOWN = {spelling.encode(): name for name in _SPELLINGS for spelling in (name, name.title())}
+"""What nearly every reply has, as nearly every server spells it."""
 
 
 def decode_fields(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Lower-case names; repeated fields joined by ``, `` (RFC 9110 section 5.3); no space around values."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in fields:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        name = _KNOWN.get(raw_name) or raw_name.decode("latin-1").lower()
+        value = raw_value.decode("latin-1")
         if value[-1:] in _SPACE:
             value = value.rstrip(" \t")  # the parser has stripped what leads
         headers[name] = f"{headers[name]}, {value}" if name in headers else value

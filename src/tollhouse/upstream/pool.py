@@ -118,9 +118,9 @@ class Pool:
     async def send(self, outgoing: Outgoing, timeouts: Timeouts) -> Reply:
         """Sends a request and returns when the head of its reply has arrived.
 
-        Raises an `UpstreamFault`; `InternalError` for a request that HTTP cannot carry; `Draining` once retired.
+        Raises an `UpstreamFault`; `InternalError` for a request that HTTP cannot carry; `Draining` once closed.
         """
-        if self._retired:
+        if self._closed:
             raise Draining("The gateway is shutting down.")
         head = self._heads.encode(outgoing)
         if timeouts is not self._timeouts:
@@ -139,7 +139,9 @@ class Pool:
         return reply
 
     def retire(self) -> None:
-        """Takes no more requests. Those already taken go on to their end; their connections close then."""
+        """Keeps no connection from now on: each closes at the end of its request. Requests that hold an older snapshot
+        may still come, as when a body was slow to arrive or another target failed first; they are served.
+        """
         self._retired = True
         for connection in list(self._idle):
             connection.kill()

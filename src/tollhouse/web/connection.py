@@ -32,6 +32,7 @@ from tollhouse.web.exchange import Exchange
 from tollhouse.web.judge import judge_head, too_large
 from tollhouse.web.limits import ServerLimits
 
+_METHODS = {b"GET": "GET", b"POST": "POST"}
 _SINGLETONS = frozenset({b"host", b"authorization", b"x-api-key", b"content-type", b"content-encoding", b"origin"})
 _CHUNK_OVERHEAD_BYTES = 256 * 1024
 """Room for one read of the socket, whose bytes are counted before it is known what they are."""
@@ -127,9 +128,7 @@ class Connection(asyncio.Protocol):
         for exchange in self._queue:
             self._host.bodies_bytes -= exchange.body_bytes
         self._queue.clear()
-        if self._reading is not None and self._reading is not self._active:
-            self._host.bodies_bytes -= self._reading.body_bytes
-        self._reading = None
+        self._reading = None  # what it holds is counted out with the queue, or when its handler ends
         if self._resumed is not None and not self._resumed.done():
             self._resumed.set_result(None)
         if self._task is not None and self._active is not None:
@@ -240,14 +239,16 @@ class Connection(asyncio.Protocol):
             return
         self._header_bytes += len(exchange.path)
         parser = self._parser
-        exchange.method = parser.get_method().decode("latin-1")
-        exchange.http_1_0 = parser.get_http_version() == "1.0"
+        method = parser.get_method()
+        exchange.method = _METHODS.get(method) or method.decode("latin-1")
+        exchange.http_1_0 = (version := parser.get_http_version()) == "1.0"
         exchange.keep_alive = parser.should_keep_alive() and not self._host.draining
-        exchange.path, _, exchange.query = exchange.path.partition(b"?")
+        if b"?" in exchange.path:
+            exchange.path, _, exchange.query = exchange.path.partition(b"?")
         self._head_started_at = 0.0
         self._raw_bytes = 0
         self._since = self._loop.time()
-        exchange.fault = exchange.fault or judge_head(exchange, self._header_bytes, self._host)
+        exchange.fault = exchange.fault or judge_head(exchange, version, self._header_bytes, self._host)
         if exchange.fault is not None:
             exchange.keep_alive = False
         self._queue.append(exchange)
@@ -269,8 +270,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """llhttp: the request has arrived whole."""
-        exchange = self._reading
-        self._reading = None
+        exchange, self._reading = self._reading, None
         if exchange is not None and exchange.fault is None:
             exchange.close_body()
 
@@ -349,8 +349,7 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
-        limits = self._host.limits
-        active = self._active
+        limits, active = self._host.limits, self._active
         if self._linger_until:
             if now > self._linger_until:
                 transport.abort()

@@ -12,7 +12,8 @@ from typing import Protocol
 from tollhouse.errors import Fault
 from tollhouse.web.heads import header_line, json_body, response_head
 
-_EVENT_STREAM = "text/event-stream; charset=utf-8"
+EVENTS = "text/event-stream"
+_EVENT_STREAM = f"{EVENTS}; charset=utf-8"
 
 
 class Channel(Protocol):
@@ -24,39 +25,44 @@ class Channel(Protocol):
     async def writable(self) -> None:
         """Returns at once unless the socket's buffer is over its limit."""
 
+    def abort(self) -> None:
+        """Drops the socket, so that the client sees its answer break off."""
+
 
 class Exchange:
     """A request as it was received and the response as far as it was sent."""
 
-    __slots__ = (
-        "_chunks",
-        "_waiter",
-        "begun",
-        "body_bytes",
-        "channel",
-        "client",
-        "complete",
-        "expects_continue",
-        "fault",
-        "head_sent",
-        "headers",
-        "heartbeat",
-        "http_1_0",
-        "interruption",
-        "keep_alive",
-        "method",
-        "notes",
-        "path",
-        "pending_head",
-        "query",
-        "request_id",
-        "rest",
-        "sent_bytes",
-        "shared_headers",
-        "started_at",
-        "status",
-        "streaming",
-    )
+    # Defaults stand on the class: an exchange is made for every request, and sets few of these.
+    method = ""
+    path = b""
+    query = b""
+    rest = b""
+    """What the braces of the route's template stand for."""
+    http_1_0 = False
+    keep_alive = True
+    expects_continue = False
+    begun = False
+    """Whether its handler has taken its first step."""
+    complete = False
+    """Whether the body has arrived whole."""
+    body_bytes = 0
+    fault: Fault | None = None
+    """Set by the protocol when the request is refused before any handler runs."""
+    interruption: Fault | None = None
+    """Set when the server ends the exchange early; the reason the client is told."""
+    request_id = ""
+    shared_headers = ""
+    """Header lines every response of this exchange carries: CORS, request id."""
+    status = 0
+    head_sent = False
+    streaming = False
+    pending_head = b""
+    heartbeat: Callable[[], bytes] | None = None
+    """What the server's sweep writes when a stream has been silent."""
+    speaks_events = True
+    """Whether the stream that has begun can carry an error event; sound or an image cannot."""
+    sent_bytes = 0
+    _waiter: asyncio.Future[None] | None = None
 
     def __init__(self, channel: Channel, client: str, started_at: float) -> None:
         self.channel = channel
@@ -64,38 +70,11 @@ class Exchange:
         """The peer's address."""
         self.started_at = started_at
         """`loop.time` at the first byte of the request."""
-        self.method = ""
-        self.path = b""
-        self.query = b""
-        self.rest = b""
-        """What the braces of the route's template stand for."""
         self.headers: dict[bytes, bytes] = {}
         """Lower-case names."""
-        self.http_1_0 = False
-        self.keep_alive = True
-        self.expects_continue = False
-        self.fault: Fault | None = None
-        """Set by the protocol when the request is refused before any handler runs."""
-        self.interruption: Fault | None = None
-        """Set when the server ends the exchange early; the reason the client is told."""
-        self.request_id = ""
-        self.shared_headers = ""
-        """Header lines every response of this exchange carries: CORS, request id."""
-        self.status = 0
-        self.head_sent = False
-        self.streaming = False
-        self.pending_head = b""
-        self.heartbeat: Callable[[], bytes] | None = None
-        """What the server's sweep writes when a stream has been silent."""
-        self.sent_bytes = 0
         self.notes: dict[str, object] = {}
         """What the access log says of this exchange beside the usual fields."""
-        self.complete = False
-        self.begun = False
-        """Whether its handler has taken its first step."""
-        self.body_bytes = 0
         self._chunks: list[bytes] = []
-        self._waiter: asyncio.Future[None] | None = None
 
     # --- the request -----------------------------------------------------------------------------------------
 
@@ -135,7 +114,9 @@ class Exchange:
     def reply(self, status: int, body: bytes, headers: str = "", content_type: str = "application/json") -> None:
         """Answers with a whole body. ``headers`` are ready lines, each ended by CRLF."""
         length = f"content-type: {content_type}\r\ncontent-length: {len(body)}\r\n"
-        head = response_head(status, length + self.shared_headers + headers, keep_alive=self.keep_alive)
+        # An answer before the body's end closes the connection, and says so (RFC 9112 section 9.6).
+        keep_alive = self.keep_alive and self.complete
+        head = response_head(status, length + self.shared_headers + headers, keep_alive=keep_alive)
         self.status = status
         self.head_sent = True
         self.sent_bytes = len(body)
@@ -146,6 +127,7 @@ class Exchange:
     ) -> None:
         """Starts a body of unknown length. The head leaves with the first write, or with the first heartbeat."""
         self.streaming = True
+        self.speaks_events = content_type.startswith(EVENTS)
         self.status = 200
         framing = "" if self.http_1_0 else "transfer-encoding: chunked\r\n"
         if self.http_1_0:
@@ -185,10 +167,16 @@ class Exchange:
         self.channel.send(framed)
 
     def fail(self, fault: Fault) -> None:
-        """Answers with the fault: a status and JSON, or the last event of a stream that has begun."""
+        """Answers with the fault: a status and JSON, or the last event of a stream that has begun. A stream of anything
+        else is cut off, so that no client takes the part for the whole.
+        """
         body = fault.body(self.request_id)
-        if self.streaming and self.head_sent:
+        if self.streaming and self.head_sent and self.speaks_events:
             self.end(b"data: " + json_body(body) + b"\n\n")
+            return
+        if self.streaming and self.head_sent:
+            self.streaming = False
+            self.channel.abort()
             return
         if self.head_sent:
             return

@@ -45,7 +45,8 @@ def header_line(name: str, value: str) -> str:
 def response_head(status: int, lines: str, *, keep_alive: bool) -> bytes:
     """The status line and headers. ``lines`` are ready lines."""
     connection = "" if keep_alive else "connection: close\r\n"
-    return f"{STATUS_LINES[status]}{_DATE.line()}{lines}{connection}\r\n".encode("latin-1")
+    first = STATUS_LINES.get(status) or f"HTTP/1.1 {status} Unknown\r\n"  # an upstream's own, as 499, is passed on
+    return f"{first}{_DATE.line()}{lines}{connection}\r\n".encode("latin-1")
 
 
 def json_body(value: Any) -> bytes:

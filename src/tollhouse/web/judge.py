@@ -18,11 +18,13 @@ class Load(Protocol):
     bodies_bytes: int
 
 
-def judge_head(exchange: Exchange, header_bytes: int, load: Load) -> Fault | None:
+def judge_head(exchange: Exchange, version: str, header_bytes: int, load: Load) -> Fault | None:
     """The fault of a head, or None; notes in passing whether the client waits for ``100 Continue``."""
     limits, headers = load.limits, exchange.headers
     if header_bytes > limits.max_header_bytes or len(headers) > limits.max_headers:
         return HeadersTooLarge(f"The head is over {limits.max_header_bytes} bytes or {limits.max_headers} headers.")
+    if version not in ("1.1", "1.0"):  # the parser reads a request line without a version as HTTP/0.9, and reads 2.0
+        return InvalidRequest("Only HTTP/1.1 and HTTP/1.0 are spoken here (RFC 9112 section 2.3).")
     if exchange.http_1_0:
         if b"transfer-encoding" in headers:
             return InvalidRequest("HTTP/1.0 has no Transfer-Encoding (RFC 9112 section 6.1).")
@@ -32,7 +34,7 @@ def judge_head(exchange: Exchange, header_bytes: int, load: Load) -> Fault | Non
         return InvalidRequest("Only the origin form of a request target is read here, as in 'POST /v1/...'.")
     if headers.get(b"content-encoding", b"identity") not in {b"identity", b""}:
         return UnsupportedMedia("Send the body without Content-Encoding.")
-    length = int(headers.get(b"content-length", 0))
+    length = int(headers.get(b"content-length", b"0"))
     if length > limits.max_body_bytes:
         return too_large(limits)
     if load.bodies_bytes + length > limits.max_bodies_bytes:

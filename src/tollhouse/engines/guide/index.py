@@ -67,6 +67,11 @@ class Index:
         known = Counter(term for counts in self._counts for term in counts)
         self._weights = {term: math.log(1 + (total - count + 0.5) / (count + 0.5)) for term, count in known.items()}
 
+    def titled(self, question: str) -> list[Hit]:
+        """The sections whose heading is the question itself, common words and all."""
+        asked = WORD.findall(question.lower())
+        return [Hit(one, 1.0, 1.0) for one in self.sections if asked and WORD.findall(one.heading.lower()) == asked]
+
     def find(self, question: str, most: int) -> list[Hit]:
         """The best sections, best first; none when not one word is known."""
         asked = list(dict.fromkeys(terms(question)))

@@ -69,6 +69,8 @@ def say(request: Request, index: Index) -> Said:
 
 def answers(index: Index, question: str) -> list[Hit]:
     """The sections that answer a question, best first; empty when none does."""
+    if titled := index.titled(question):
+        return titled[:SECTIONS_MAX]
     hits = index.find(question, 4 * SECTIONS_MAX)
     known = [hit for hit in hits if hit.coverage >= COVERED]
     if not known:
