@@ -40,10 +40,12 @@ answer that it is only a small demo model, and that a provider should be connect
 
 ## Measured
 
-On the shipped file, in llama.cpp, at temperature 0. Topics, capitals, lists, sums and names are asked for in wordings
-that training never used; unknown questions use forms and words that training never used; phrases, JSON values and
-functions are drawn anew (their wordings are those of training). "No call needed" asks for capitals while functions that
-do not fit are offered. An answer counts only when it is exactly one of the expected ones (JSON: equal as a value).
+On the shipped file, in llama.cpp, at temperature 0. Topics, capitals, lists, sums and names are asked for in
+wordings that training never used (but for the first row of sums, the table as training words it); unknown questions
+use forms and words that training never used; phrases, JSON values and functions are drawn anew, in wordings of
+training; calls are made through the engine's own tools or schema, as a client's are. "No call needed" asks for
+capitals while functions that do not fit are offered. An answer counts only when it is exactly one of the expected
+ones (JSON: equal as a value).
 
 | area | right |
 |---|---|

@@ -94,9 +94,10 @@ async def describe(name: str, number: int, target: Target, case: Case, error: Ex
 
 
 async def shrink(target: Target, case: Case, error: Exception) -> Case:
-    """The smallest case found that fails with the same class of exception."""
+    """The smallest case found that fails in the same way."""
     if isinstance(error, TimeoutError):  # each try would take as long again
         return case
+    wanted = signature(error)
     tries = 0
     progress = True
     while progress:
@@ -105,10 +106,18 @@ async def shrink(target: Target, case: Case, error: Exception) -> Case:
             if tries >= _SHRINK_TRIES:
                 return case
             tries += 1
-            if type(await attempt(target, smaller)) is type(error):
+            if signature(await attempt(target, smaller)) == wanted:
                 case, progress = smaller, True
                 break
     return case
+
+
+def signature(error: Exception | None) -> tuple[object, ...]:
+    """What makes two failures the same: the class, and the line that raised it."""
+    if error is None:
+        return ()
+    frames = traceback.extract_tb(error.__traceback__)
+    return type(error), *((frames[-1].filename, frames[-1].lineno) if frames else ())
 
 
 def reductions(case: Case, fixed: int) -> Iterator[Case]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.chaos import ChaosUpstream, Close, Pause, Send, chunk, chunked, closed_port, head, whole
+from tests.fakes.chaos import ChaosUpstream, Close, Pause, Send, Step, chunk, chunked, closed_port, head, whole
 from tests.fakes.door import Answer, Door, eventually, opened
 from tests.gateway.kit import SECRET, hosts
 from tollhouse.gateway.relay import KINDS
@@ -152,7 +152,7 @@ async def test_base64_vectors_pass_untouched() -> None:
 async def test_sound_passes_through_as_it_is(framing: str) -> None:
     """Binary answers keep their bytes and their type, however the host frames them."""
     kind = "content-type: audio/mpeg"
-    plays = {
+    plays: dict[str, list[Step]] = {
         "length": [Send(head(200, kind, f"content-length: {len(BINARY)}") + BINARY, size=1000)],
         "chunked": [Send(head(200, kind, "transfer-encoding: chunked") + chunk(BINARY) + b"0\r\n\r\n")],
         "eof": [Send(head(200, kind) + BINARY), Close()],

@@ -15,6 +15,7 @@ EVENTS = head(200, "content-type: text/event-stream", "transfer-encoding: chunke
 JSON = "content-type: application/json"
 ODD = "canary value with spaces"
 GOOD = {"object": "list", "data": []}
+SWIFT = "[timeouts]\nfirst_byte_s = 0.15\nidle_s = 0.15\n"
 
 BEFORE: dict[str, tuple[list[Step], int, str]] = {
     "no answer": ([Hang()], 504, "upstream_timeout"),
@@ -45,12 +46,12 @@ async def test_a_host_that_fails_before_its_first_byte_is_passed_over(name: str)
     """Alone its fault is the answer, with a status of its own; beside a second host the client never sees it."""
     play, status, code = BEFORE[name]
     async with ChaosUpstream(play) as bad, ChaosUpstream([Send(said(GOOD))]) as second:
-        async with opened(hosts(bad)) as door:
+        async with opened(hosts(bad, more=SWIFT)) as door:
             answer = await ask(door, "embeddings")
             assert answer.status == status
             assert answer.error["code"] == code or not code
             assert door.idle
-        async with opened(hosts(bad, second)) as door:
+        async with opened(hosts(bad, second, more=SWIFT)) as door:
             answer = await ask(door, "embeddings")
             assert (answer.status, answer.json) == (200, GOOD)
             assert door.count("tollhouse_attempts", "up1", "ok") == 1
@@ -91,7 +92,7 @@ async def test_a_stream_that_breaks_off_ends_with_an_error_event(name: str) -> N
     tail, code = MIDWAY[name]
     begun = Send(EVENTS + chunk(event({"object": "text_completion", "n": 1})))
     async with ChaosUpstream([begun, Pause(0.02), *tail]) as bad, ChaosUpstream([Send(events({}))]) as second:
-        async with opened(hosts(bad, second)) as door:
+        async with opened(hosts(bad, second, more=SWIFT)) as door:
             answer = await ask(door, "completions", stream=True)
             assert answer.events[0]["n"] == 1
             assert answer.lines[-1].startswith(b'{"error":')

@@ -123,7 +123,8 @@ async def _relay(exchange: Exchange, stream: OpenStream, writer: ChatStream) -> 
 
 def identify_answer(answer: dict[str, Any]) -> tuple[str, int]:
     """The id and time of an answer: the upstream's own where they are as OpenAI's, for a provider's support asks for
-    them and an embedded model derives them from its seed; else new ones."""
+    them and an embedded model derives them from its seed; else new ones.
+    """
     given, created = answer.get("id"), answer.get("created")
     if type(given) is str and _OPENAI_ID.fullmatch(given) and type(created) is int and 0 < created < _MOST_SECONDS:
         return given, created

@@ -31,6 +31,7 @@ from tollhouse.errors import Fault, HeadersTooLarge, InvalidRequest, Overloaded,
 from tollhouse.web.exchange import Exchange
 from tollhouse.web.judge import judge_head, too_large
 from tollhouse.web.limits import ServerLimits
+from tollhouse.web.upgrades import body_follows, parser_behind
 
 _METHODS = {b"GET": "GET", b"POST": "POST"}
 _SINGLETONS = frozenset({b"host", b"authorization", b"x-api-key", b"content-type", b"content-encoding", b"origin"})
@@ -59,28 +60,10 @@ class Connection(asyncio.Protocol):
     """The protocol of one accepted socket."""
 
     __slots__ = (
-        "_active",
-        "_deaf",
-        "_eof_at",
-        "_head_started_at",
-        "_header_bytes",
-        "_host",
-        "_linger_until",
-        "_loop",
-        "_parser",
-        "_paused_at",
-        "_queue",
-        "_raw_bytes",
-        "_reading",
-        "_resumed",
-        "_run",
-        "_since",
-        "_task",
-        "_transport",
-        "_unread_bytes",
-        "_written_at",
-        "client",
-    )
+        "_active", "_deaf", "_eof_at", "_head_started_at", "_header_bytes", "_host", "_linger_until", "_loop",
+        "_parser", "_paused_at", "_queue", "_raw_bytes", "_reading", "_resumed", "_run", "_since", "_task",
+        "_transport", "_unread_bytes", "_written_at", "client",
+    )  # fmt: skip
 
     def __init__(self, host: Host, run: Runner, loop: asyncio.AbstractEventLoop) -> None:
         self._host = host
@@ -181,13 +164,22 @@ class Connection(asyncio.Protocol):
         self._raw_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # A server may ignore Upgrade (RFC 9110 section 7.8); the request is answered, and is the last.
-            self._deaf = True
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self._refuse(InvalidRequest("The request is not valid HTTP/1.1 (RFC 9112)."))
         else:
             self._bound_input()
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """What follows a head that asked for another protocol is still HTTP/1.1, unless it was CONNECT."""
+        reading = self._reading
+        if self._parser.get_method() == b"CONNECT" or (reading is not None and reading.fault is not None):
+            self._deaf = True
+            return
+        self._parser = parser_behind(reading, self)
+        if rest:
+            self.data_received(rest)
 
     def _bound_input(self) -> None:
         """The limits that only the count of raw bytes shows."""
@@ -269,8 +261,11 @@ class Connection(asyncio.Protocol):
             exchange.close_body(too_large(self._host.limits))
 
     def on_message_complete(self) -> None:
-        """llhttp: the request has arrived whole."""
-        exchange, self._reading = self._reading, None
+        """llhttp: the request has arrived whole, or asks for an upgrade."""
+        exchange = self._reading
+        if exchange is not None and b"upgrade" in exchange.headers and body_follows(exchange, self._parser):
+            return
+        self._reading = None
         if exchange is not None and exchange.fault is None:
             exchange.close_body()
 
@@ -294,7 +289,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             return
         if not exchange.complete or exchange.fault is not None:
-            self._linger()
+            self._linger(self._transport)
         elif exchange.keep_alive and self._queue:
             self._resume_reading()
             self._start_next()
@@ -322,16 +317,15 @@ class Connection(asyncio.Protocol):
         if self._active is None:
             self._start_next()
 
-    def _linger(self) -> None:
+    def _linger(self, transport: asyncio.Transport) -> None:
         """Closes so that the answer survives: closing with bytes unread makes the kernel reset the connection and
-        the client may never see what was written (RFC 9112 section 9.6).
+        the client may never see what was written (RFC 9112 section 9.6). So they are read on, and dropped.
         """
-        if self._transport is None:
-            return
         self._deaf = True
         self._linger_until = self._loop.time() + self._host.limits.linger_s
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
+        self._resume_reading()
+        if transport.can_write_eof():
+            transport.write_eof()
 
     def _pause_reading(self) -> None:
         if self._transport is not None and self._transport.is_reading():

@@ -30,6 +30,8 @@ def judge_head(exchange: Exchange, version: str, header_bytes: int, load: Load) 
             return InvalidRequest("HTTP/1.0 has no Transfer-Encoding (RFC 9112 section 6.1).")
     elif b"host" not in headers:
         return InvalidRequest("The Host header is missing (RFC 9112 section 3.2).")
+    if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        return InvalidRequest("The only Transfer-Encoding that is read here is chunked.")
     if not exchange.path.startswith(b"/") and exchange.path != b"*":
         return InvalidRequest("Only the origin form of a request target is read here, as in 'POST /v1/...'.")
     if headers.get(b"content-encoding", b"identity") not in {b"identity", b""}:

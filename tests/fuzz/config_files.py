@@ -1,0 +1,94 @@
+"""Fuzzes `config.load`: damaged files and variables.
+
+What must hold: settings, or `ConfigInvalid` with problems that can be printed and hold no credential; nothing else.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
+from tests.fakes.door import CATALOGUE
+from tests.fuzz.engine import Case
+from tests.fuzz.mutate import damage
+from tollhouse import config
+from tollhouse.config import ConfigInvalid, Settings
+from tollhouse.settings.keys import SECTIONS
+from tollhouse.settings.reading import keys
+
+SECRET = "sk-CANARY-0123456789abcdef"
+FILE = f"""[server]
+host = "127.0.0.1"
+port = 8787
+keep_alive_s = 75.0
+[cors]
+origins = ["https://app.example", "http://localhost:*"]
+[timeouts]
+connect_s = 1
+total_s = 1e3
+[providers.openai]
+api_key = "env:OPENAI_API_KEY"
+[providers.own]
+base_url = "http://127.0.0.1:9/v1"
+api_key = "{SECRET}"
+headers = {{ "x-team" = "blue" }}
+models = ["a", {{ id = "b", context_tokens = 8000 }}]
+timeouts = {{ first_byte_s = 3 }}
+[models]
+fast = "own/a"
+[models.best]
+targets = ["own/a", "openai/gpt-5"]
+""".encode()
+WORDS = (
+    *(b"[[providers]]\n", b"[providers]\n", b"[models]\n", b"[server.x]\n", b"[providers.own.models]\n", b"[log]\n"),
+    *(b" = ", b"= 1979-05-27T07:32:00Z\n", b"= nan\n", b"= inf\n", b"= -1\n", b"= 1e400\n", b"= 1e999999999\n"),
+    *(b"= true\n", b"= []\n", b"= {}\n", b'= ""\n', b"= [1, \"a\", []]\n", b"= [[[]]]\n", b"= 0x7fffffffffffffffffff\n"),
+    *(b'"env:"', b'"env:NOT SET"', b'"file:/dev/zero"', b'"file:/nonexistent"', b'"file:"', b'"http://[::1"', b"\x00"),
+    *(b'"http://a:99999999/"', b'"http://user:pass@h/v1"', b'"\\u0000"', b'"\\ud800"', b'"' + b"a" * 3000 + b'"'),
+    *(b"'''", b"#", b"\xff", b"\n", b"[" * 200, b"a." * 500 + b"b = 1\n", b'api_key = 1\n', b"models = 1\n"),
+    *(f"{key.name} = ".encode() for section in SECTIONS.values() for key in keys(section)),
+)
+VALUES = (b"", b"1", b"-1", b"true", b"nan", b"1e400", b"1e99999999999", b"9" * 5000, b"a,b", b"*", b"\xff\xfe", b"0x1")
+
+
+class ConfigFiles:
+    """The target. The first member of a case is an environment variable, the second the file."""
+
+    fixed = 0
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "tollhouse.toml"
+        self._file.touch(0o600)
+        self._environ = {"HOME": str(folder), "OPENAI_API_KEY": SECRET}
+
+    def make(self, random: Random) -> Case:
+        """Damage to the text, or to the order of its lines."""
+        lines = FILE.splitlines(keepends=True)
+        for _ in range(random.randrange(4)):
+            lines.insert(random.randrange(len(lines)), lines.pop(random.randrange(len(lines))))
+        text = b"".join(lines)
+        name, section = random.choice(list(SECTIONS.items()))
+        variable = f"TOLLHOUSE_{name}_{random.choice(keys(section)).name}".upper().encode()
+        setting = damage(random, variable, most=1) if random.random() < 0.2 else variable
+        return (setting + b"=" + random.choice(VALUES), damage(random, text, WORDS) if random.random() < 0.9 else text)
+
+    async def check(self, case: Case) -> None:
+        """Loads it."""
+        variable, _, text = (case[0] if case else b"").replace(b"\x00", b"").partition(b"=")
+        self._file.write_bytes(b"".join(case[1:]))
+        name = variable.decode("utf-8", "surrogateescape")
+        environ = {**self._environ, **({name: text.decode("utf-8", "surrogateescape")} if name else {})}
+        try:
+            assert isinstance(config.load(self._file, environ, CATALOGUE.providers), Settings)
+        except ConfigInvalid as invalid:
+            assert invalid.problems
+            assert str(invalid)
+            assert SECRET not in str(invalid), "a problem shows a credential"
+
+
+@asynccontextmanager
+async def opened() -> AsyncIterator[ConfigFiles]:
+    """The target, with a folder of its own."""
+    with TemporaryDirectory() as folder:
+        yield ConfigFiles(Path(folder))
