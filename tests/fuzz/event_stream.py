@@ -18,7 +18,7 @@ WORDS = (
     *(b"retry: 5\n", b": a comment\n", b":\n", b"\n", b"\n\n", b"\r", b"\r\n", b"\r\r", b"\xef\xbb\xbf", b"\xef\xbb"),
     *(b'data: {"a":1}\n\n', b"data: [DONE]\n\n", b"data: \xe2\x82\xac\r\n\r\n", b"\x00", b"\xff", b" ", b"x"),
 )
-_SMALL_CAP = 64
+_CAP_BYTES = 64
 
 
 def reference(stream: bytes) -> list[Event]:
@@ -70,7 +70,8 @@ class EventStream:
 
     def make(self, random: Random) -> Case:
         """A stream of words, perhaps damaged."""
-        stream = b"".join(random.choices(WORDS, k=random.randint(1, 14)))
+        words = random.choices(WORDS, k=random.randint(1, 14))
+        stream = b"".join(word + b"\n" * random.randrange(3) for word in words)
         return cut(random, damage(random, stream, WORDS) if random.random() < 0.5 else stream, 12)
 
     async def check(self, case: Case) -> None:
@@ -84,10 +85,10 @@ class EventStream:
         largest = max((len(data) for data, _ in wanted), default=0)
         for pieces in cuts:
             assert read(pieces, 1 << 20) == wanted, ("other events", pieces)
-            small = read(pieces, _SMALL_CAP)
+            small = read(pieces, _CAP_BYTES)
             assert small is None or small == wanted, ("other events under a cap", pieces)
-            assert small is None or largest <= _SMALL_CAP, ("an event over the cap", pieces)
-            assert small is not None or longest + largest > _SMALL_CAP // 2, ("refused well under the cap", pieces)
+            assert small is None or largest <= _CAP_BYTES, ("an event over the cap", pieces)
+            assert small is not None or longest + largest > _CAP_BYTES // 2, ("refused well under the cap", pieces)
 
 
 @asynccontextmanager

@@ -62,14 +62,13 @@ class WholeReply:
 class Attempts:
     """The attempts of one call."""
 
-    __slots__ = ("_metrics", "_now", "_plan", "_snapshot", "first_byte_s", "log")
+    __slots__ = ("_metrics", "_now", "_plan", "_snapshot", "log")
 
     def __init__(self, snapshot: Snapshot, plan: Plan, metrics: Metrics, now: Callable[[], float]) -> None:
         self._snapshot = snapshot
         self._plan = plan
         self._metrics = metrics
         self._now = now
-        self.first_byte_s: float | None = None
         self.log: list[tuple[str, str]] = []
         """For each attempt, the target's id and ``ok`` or the code of its fault."""
 
@@ -120,11 +119,9 @@ class Attempts:
     async def exchange(self, target: Target, outgoing: Outgoing, connector: Connector | None = None) -> Incoming:
         """One request to a target: its reply when the status is 200, else the fault it stands for."""
         started_at = self._now()
-        if connector is None:
-            connector = self._snapshot.connectors[target.host.name]
-        incoming = await connector.send(outgoing, target.host.timeouts)
-        self.first_byte_s = self._now() - started_at
-        self._metrics.observe("tollhouse_first_token_seconds", target.host.name, self.first_byte_s)
+        host = target.host
+        incoming = await (connector or self._snapshot.connectors[host.name]).send(outgoing, host.timeouts)
+        self._metrics.observe("tollhouse_first_token_seconds", host.name, self._now() - started_at)
         if incoming.status == 200:
             return incoming
         try:
@@ -133,8 +130,7 @@ class Attempts:
             body = b""
         finally:
             incoming.close()
-        provider = self._snapshot.providers[target.host.provider]
-        raise provider.decode_error(incoming.status, incoming.headers, body)
+        raise self._snapshot.providers[host.provider].decode_error(incoming.status, incoming.headers, body)
 
     async def complete(self, call: ChatCall, target: Target) -> WholeReply:
         """Asks for a whole answer."""

@@ -69,10 +69,12 @@ class Keyring:
         """
         bearer = headers.get(b"authorization")
         other = headers.get(b"x-api-key")
-        if bearer is not None:
-            scheme, _, key = bearer.partition(b" ")
-            if scheme.lower() == b"bearer" and (principal := self._find(key.strip())) is not None:
-                return principal
+        if (
+            bearer is not None
+            and bearer[:7].lower() == b"bearer "
+            and (principal := self._find(bearer[7:].strip())) is not None
+        ):
+            return principal
         if other is not None and (principal := self._find(other.strip())) is not None:
             return principal
         if bearer is None and other is None:

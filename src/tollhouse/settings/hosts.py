@@ -20,6 +20,7 @@ from tollhouse.types.secret import Secret
 from tollhouse.types.wire import Timeouts
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 SENSITIVE = re.compile(r"auth|cookie|key|token|secret", re.IGNORECASE)
 RESERVED = frozenset(
@@ -184,7 +185,9 @@ class _ProviderReader:
         if kind == "env":
             text = self.sources.environ.get(rest)
             if not text:
-                self.note(where, f"the variable {rest or '(no name)'} is not set", f"export {rest or 'NAME'}=...")
+                name = rest if VARIABLE.fullmatch(rest) else "NAME"  # what is no name may be the credential itself
+                why = f"the variable {name} is not set" if name == rest else "names no variable"
+                self.note(where, why, f"export {name}=..." if name == rest else 'write "env:NAME"')
                 return None
         elif kind == "file":
             text = self._file(rest, where)

@@ -33,6 +33,8 @@ from tollhouse.web.judge import judge_head, too_large
 from tollhouse.web.limits import ServerLimits
 from tollhouse.web.upgrades import body_follows, parser_behind
 
+_USUAL = (b"authorization", b"connection", b"content-length", b"content-type", b"host", b"user-agent")
+_NAMES = {spelling: name for name in _USUAL for spelling in (name, name.title())}
 _METHODS = {b"GET": "GET", b"POST": "POST"}
 _SINGLETONS = frozenset({b"host", b"authorization", b"x-api-key", b"content-type", b"content-encoding", b"origin"})
 _CHUNK_OVERHEAD_BYTES = 256 * 1024
@@ -215,7 +217,7 @@ class Connection(asyncio.Protocol):
         exchange = self._reading
         if exchange is None or not self._head_started_at:
             return
-        key = name.lower()
+        key = _NAMES.get(name) or name.lower()
         headers = exchange.headers
         if key in headers:
             if key in _SINGLETONS:

@@ -1,0 +1,229 @@
+"""The composition: what starts, what is reachable, what stops."""
+
+import asyncio
+import socket
+from dataclasses import replace
+from io import BytesIO
+
+import pytest
+
+from tests.fakes.chaos import Await, ChaosUpstream, Send, chunk
+from tests.fakes.door import CATALOGUE, HELLO, eventually, opened, read_answer
+from tests.fakes.openai_wire import DONE, STOP, delta
+from tests.gateway.kit import STREAM, hosts
+from tests.gateway.test_upstream_faults import SSE
+from tollhouse.app import App, Parts, TokenMeter, server_limits
+from tollhouse.config import Settings
+from tollhouse.control.reload import Reloader
+from tollhouse.errors import StorageUnavailable
+from tollhouse.gateway.auth import Keyring, mint_key
+from tollhouse.gateway.relay import KINDS
+from tollhouse.settings.keys import Server
+from tollhouse.snapshot import Live, Snapshot, build
+from tollhouse.stores.memory import MemoryStore
+from tollhouse.telemetry.log import Log
+from tollhouse.telemetry.metrics import Metrics
+from tollhouse.types.calls import Host, ModelFacts, Target, Usage
+from tollhouse.types.secret import Secret
+
+SERVER = Server(port=0, admin_port=0, drain_s=5.0)
+
+
+class MoodyStore(MemoryStore):
+    """A store that can be taken down."""
+
+    down = False
+
+    def version(self) -> int:
+        """See `KeyStore`."""
+        if self.down:
+            raise StorageUnavailable("The database does not answer.")
+        return super().version()
+
+
+async def rebuilt(settings: Settings, previous: Snapshot) -> Snapshot:
+    """A snapshot without hosts."""
+    return build(settings, CATALOGUE, (), previous=previous)
+
+
+def app_of(server: Server = SERVER, store: MemoryStore | None = None) -> tuple[App, BytesIO]:
+    """A gateway without hosts, and its log."""
+    settings = Settings(server=server)
+    live, metrics, sink = Live(build(settings, CATALOGUE, ())), Metrics(), BytesIO()
+    log = Log(sink=sink)
+    keyring = Keyring(store or MemoryStore(), b"pepper")
+    reloader = Reloader(live, lambda: settings, rebuilt, log, metrics)
+    return App(Parts(live, keyring, reloader, Secret("admin"), log, metrics)), sink
+
+
+async def get(port: int, path: str, key: str = "") -> int:
+    """The status of a GET."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n".encode())
+    answer = await read_answer(reader)
+    writer.close()
+    return answer.status
+
+
+async def test_the_api_has_exactly_the_documented_routes() -> None:
+    """Every endpoint of the product is one route, and each is there once."""
+    app, _ = app_of()
+    routes = [f"{route.method} {route.path}" for route in app.routes]
+    assert len(routes) == len(set(routes))
+    assert set(routes) == {
+        "GET /",
+        "GET /healthz",
+        "GET /readyz",
+        "GET /metrics",
+        "GET /v1/models",
+        "GET /v1/models/{model}",
+        "DELETE /v1/models/{model}",
+        "POST /v1/chat/completions",
+        *(f"POST /v1/{kind.path}" for kind in KINDS),
+    }
+    api = [route for route in app.routes if route.path.startswith("/v1")]
+    assert {route.access for route in api} == {"key"}
+    assert {route.access for route in app.admin_routes if route.path.startswith("/admin")} == {"admin"}
+
+
+async def test_the_admin_listener_can_be_off_and_is_bound_to_loopback() -> None:
+    """``admin_port = 0`` beside a fixed port leaves it closed; open, it is on 127.0.0.1 whatever the API listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free = probe.getsockname()[1]
+    app, _ = app_of(replace(SERVER, port=free))
+    assert await app.start() == (free, None)
+    await app.stop()
+    app, _ = app_of(replace(SERVER, host="0.0.0.0"))  # noqa: S104 - the other listener must not follow it
+    _, admin_port = await app.start()
+    assert admin_port is not None
+    listener = app.admin_server._listener
+    assert listener is not None
+    assert listener.sockets[0].getsockname()[0] == "127.0.0.1"
+    await app.stop()
+
+
+async def test_a_taken_admin_port_is_no_reason_not_to_serve() -> None:
+    """Another admin port is found and logged; a taken API port is an OSError."""
+    with socket.socket() as taken, socket.socket() as probe:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        probe.bind(("127.0.0.1", 0))
+        wanted, free = taken.getsockname()[1], probe.getsockname()[1]
+        probe.close()
+        app, sink = app_of(replace(SERVER, port=free, admin_port=wanted))
+        _, admin_port = await app.start()
+        assert admin_port is not None
+        assert admin_port != wanted
+        assert await get(admin_port, "/healthz") == 200
+        await app.stop()
+        assert b'"admin_port_taken"' in sink.getvalue()
+        other, _ = app_of(replace(SERVER, port=wanted))
+        with pytest.raises(OSError, match="in use"):
+            await other.start()
+        await other.stop()
+
+
+async def test_a_key_of_another_process_works_within_two_seconds() -> None:
+    """The store is looked at once a second: a new key is taken, a revoked one refused, without a restart."""
+    store = MoodyStore()
+    app, _ = app_of(store=store)
+    port, _ = await app.start()
+    text, record = mint_key(b"pepper", "laptop", 1)
+    assert await get(port, "/v1/models", text) == 401
+    store.add_key(record)
+    await eventually(lambda: len(app.parts.keyring) == 1, within_s=2.5)
+    assert await get(port, "/v1/models", text) == 200
+    store.revoke_key(record.id, 2)
+    await eventually(lambda: len(app.parts.keyring) == 0, within_s=2.5)
+    assert await get(port, "/v1/models", text) == 401
+    await app.stop()
+
+
+async def test_a_store_that_is_down_makes_it_not_ready_and_nothing_else() -> None:
+    """``/readyz`` says so, good keys go on working, one line is logged however long it lasts, and it heals."""
+    store = MoodyStore()
+    app, sink = app_of(store=store)
+    port, _ = await app.start()
+    key = app.parts.keyring.lend()
+    store.down = True
+    await eventually(lambda: app._problems() == ["storage_unavailable"], within_s=2.5)
+    assert await get(port, "/readyz") == 503
+    assert await get(port, "/v1/models", key) == 200
+    await asyncio.sleep(1.1)
+    store.down = False
+    await eventually(lambda: app._problems() == [], within_s=2.5)
+    assert await get(port, "/readyz") == 200
+    await app.stop()
+    assert sink.getvalue().count(b'"storage_unavailable"') == 1
+
+
+async def test_a_drain_lets_a_live_stream_end_and_takes_nothing_new() -> None:
+    """While a stream runs the gateway is not ready and not connectable; the stream ends whole; then all is closed."""
+    go = asyncio.Event()
+    begun, ended = SSE + chunk(delta({"content": "a"})), chunk(delta({"content": "b"}) + STOP + DONE) + b"0\r\n\r\n"
+    async with ChaosUpstream([Send(begun), Await(go), Send(ended)]) as up:
+        async with opened(hosts(up, more="[timeouts]\nidle_s = 20.0\n")) as door:
+            running = asyncio.create_task(door.post(STREAM))
+            await up.arrived()
+            drain = asyncio.create_task(door.app.drain())
+            await asyncio.sleep(0.05)
+            assert await get(door.admin_port, "/readyz") == 503
+            assert await get(door.admin_port, "/healthz") == 200
+            with pytest.raises(ConnectionRefusedError):
+                await door.post({**HELLO, "model": "both"})
+            assert not drain.done()
+            go.set()
+            answer = await running
+            assert (answer.text, answer.lines[-1]) == ("ab", b"[DONE]")
+            await drain
+            await up.gone()
+            with pytest.raises(ConnectionRefusedError):
+                await get(door.admin_port, "/healthz")
+
+
+async def test_stopping_leaves_no_task_behind() -> None:
+    """After a stop the loop runs nothing of the gateway's, and a second stop does no harm."""
+    before = asyncio.all_tasks()
+    app, _ = app_of()
+    port, _ = await app.start()
+    assert await get(port, "/healthz") == 200
+    await app.stop()
+    await app.stop()
+    await eventually(lambda: asyncio.all_tasks() <= before)
+
+
+def test_a_model_that_no_catalogue_knows_has_no_series_of_its_own() -> None:
+    """Tokens of unknown names, which clients invent, are counted under their host as ``other``."""
+    metrics = Metrics()
+    meter = TokenMeter(metrics)
+    host = Host("h", "http://h/v1")
+    meter.record(Target(host, "known", ModelFacts("known", "known")), Usage(1, 2, 0, 3))
+    for number in range(5):
+        meter.record(Target(host, f"invented-{number}"), Usage(10, output=1, estimated=True))
+    assert {series: count for series, count in metrics.counts.items() if count} == {
+        ("tollhouse_tokens", "h", "known", "input"): 1,
+        ("tollhouse_tokens", "h", "known", "cache_read"): 2,
+        ("tollhouse_tokens", "h", "known", "output"): 3,
+        ("tollhouse_tokens", "h", "other", "input"): 50,
+        ("tollhouse_tokens", "h", "other", "output"): 5,
+        ("tollhouse_estimated_usage", "h"): 5,
+    }
+
+
+def test_the_operators_limits_are_the_servers() -> None:
+    """Each limit of [server] reaches the listener under its own name."""
+    values = {
+        "max_body_bytes": 1025,
+        "max_header_bytes": 1026,
+        "max_headers": 9,
+        "header_timeout_s": 1.5,
+        "body_timeout_s": 2.5,
+        "body_min_bytes_per_s": 7,
+        "keep_alive_s": 3.5,
+        "write_timeout_s": 4.5,
+        "max_connections": 11,
+        "heartbeat_s": 5.5,
+    }
+    limits = server_limits(Server(**values))  # type: ignore[arg-type]
+    assert {name: getattr(limits, name) for name in values} == values
