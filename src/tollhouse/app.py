@@ -119,6 +119,8 @@ class App:
         self._draining = False
         self._storage_problem = False
         metrics.sources.append(self._samples)
+        log = parts.log
+        parts.keyring.failures.alert = lambda client: log.event("warning", "wrong_keys", client=client)
 
     def _listener(self, routes: tuple[Route, ...], limits: ServerLimits) -> Server:
         live, log, metrics = self.parts.live, self.parts.log, self.parts.metrics

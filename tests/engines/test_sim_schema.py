@@ -169,7 +169,7 @@ def test_refusal_names_the_place() -> None:
         instance({"properties": {"a": {"items": {"pattern": "["}}}}, Hints(""), Draws("1"))
 
 
-def test_catastrophic_patterns_cost_nothing() -> None:
+def test_s35_catastrophic_patterns_cost_nothing() -> None:
     """Expressions that make backtracking engines hang are matched in linear time."""
     schema = {"type": "string", "pattern": "^(([a-z])+.)+[A-Z]([a-z])+$", "minLength": 40}
     made(schema)

@@ -51,13 +51,33 @@ TOML_VALUES = (
     *(b"true", b"[]", b"{}", b'""', b'[1, "a", []]', b"[[[]]]", b"0x7fffffffffffffffffff", b"{ a = { b = 1 } }"),
     *(b'"env:"', b'"env:NOT SET"', b'"env:OPENAI_API_KEY"', b'"file:/dev/zero"', b'"file:/nonexistent"', b'"file:"'),
     *(b'"http://[::1"', b'"http://a:99999999/"', b'"http://user:pass@h/v1"', b'"https://h/v1?x=y#z"', b'"own/a"'),
-    *(b'"\\u0000"', b'"env:\\u0000"', b'"\\u001b"', b'"*"', b'"/"', b'"#"', b'"a#b"', b'["own/a", "own/a"]', b'"' + b"a" * 3000 + b'"'),
-    *(b'"best"', b'"fast"', b'{ targets = ["best"] }', b'"~"', b'"caf\xc3\xa9"', b'"file:/proc/self/mem"', b'"file:\\u0000"', b'"file:."', b'"http://\xc3\xa9"'),
+    *(
+        b'"\\u0000"',
+        b'"env:\\u0000"',
+        b'"\\u001b"',
+        b'"*"',
+        b'"/"',
+        b'"#"',
+        b'"a#b"',
+        b'["own/a", "own/a"]',
+        b'"' + b"a" * 3000 + b'"',
+    ),
+    *(
+        b'"best"',
+        b'"fast"',
+        b'{ targets = ["best"] }',
+        b'"~"',
+        b'"caf\xc3\xa9"',
+        b'"file:/proc/self/mem"',
+        b'"file:\\u0000"',
+        b'"file:."',
+        b'"http://\xc3\xa9"',
+    ),
 )
 WORDS = (
     *TOML_VALUES,
     *(b"[[providers]]\n", b"[providers]\n", b"[models]\n", b"[server.x]\n", b"[providers.own.models]\n", b"[log]\n"),
-    *(b"'''", b"#", b"\xff", b"\n", b"[" * 200, b"a." * 500 + b"b = 1\n", b'api_key = 1\n', b"models = 1\n"),
+    *(b"'''", b"#", b"\xff", b"\n", b"[" * 200, b"a." * 500 + b"b = 1\n", b"api_key = 1\n", b"models = 1\n"),
     *(f"{key.name} = ".encode() for section in SECTIONS.values() for key in keys(section)),
 )
 VALUES = (b"", b"1", b"-1", b"true", b"nan", b"1e400", b"1e99999999999", b"9" * 5000, b"a,b", b"*", b"\xff\xfe", b"0x1")
@@ -86,7 +106,10 @@ class ConfigFiles:
         name, section = random.choice(list(SECTIONS.items()))
         variable = f"TOLLHOUSE_{name}_{random.choice(keys(section)).name}".upper().encode()
         setting = damage(random, variable, most=1) if random.random() < 0.2 else variable
-        return (setting + b"=" + random.choice(VALUES), damage(random, text, WORDS, 2) if random.random() < 0.4 else text)
+        return (
+            setting + b"=" + random.choice(VALUES),
+            damage(random, text, WORDS, 2) if random.random() < 0.4 else text,
+        )
 
     async def check(self, case: Case) -> None:
         """Loads it."""

@@ -197,7 +197,9 @@ class Stage:
         if end.startswith(b"slow"):
             connection.resume_writing()
             await rest(connection)
-        if end.startswith(b"gone") or (not end.startswith(b"hold") and not wire.closing and not connection.eof_received()):
+        if end.startswith(b"gone") or (
+            not end.startswith(b"hold") and not wire.closing and not connection.eof_received()
+        ):
             wire.close()
         await settle()
         for age in (1, 2, 3):

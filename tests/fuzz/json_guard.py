@@ -18,7 +18,7 @@ from tollhouse.validate.guard import LIMITS, Limits, parse
 
 SMALL = Limits(depth=4, keys=6, values=24)
 SAMPLES: tuple[Any, ...] = (
-    {"model": "m", "messages": [{"role": "user", "content": "hi: {there}, \\ \"you\" \u20ac \U0001f600"}]},
+    {"model": "m", "messages": [{"role": "user", "content": 'hi: {there}, \\ "you" \u20ac \U0001f600'}]},
     {"a": [1, -2, 3.5, 1e300, None, True, {"b": {"c": [[], {}, [{}]]}}], "": {"": {"": ""}}},
     {"n": 18446744073709551615, "m": -9223372036854775808, "k": [0, -0.0, 5e-324]},
     {"deep": [[[[[[{"a": [[[]]]}]]]]]], "a:b": ":", "a,b": "[,]"},

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tollhouse.errors import StorageUnavailable, Unauthorized
-from tollhouse.gateway.auth import Keyring, digest_key, mint_key
+from tollhouse.errors import RateLimited, StorageUnavailable, Unauthorized
+from tollhouse.gateway.auth import FAILURE_WINDOW_S, FAILURES_PER_WINDOW, Failures, Keyring, digest_key, mint_key
 from tollhouse.stores.memory import MemoryStore
 from tollhouse.stores.sqlite import SqliteStore
 
@@ -115,3 +115,29 @@ def test_f6_a_store_that_is_down_never_makes_a_good_key_bad() -> None:
     with pytest.raises(StorageUnavailable):
         ring.refresh()
     assert ring.identify({b"x-api-key": text.encode()}).key_id == record.id
+
+
+def test_s16_guessing_keys_is_slowed_and_told_and_harms_nobody_else() -> None:
+    """Over the budget of a minute wrong keys get 429, once with an alert; good keys and other addresses do not notice,
+    and the next minute begins anew."""
+    clock = [100.0]
+    store, text, key_id = make()
+    ring = Keyring(store, PEPPER)
+    ring.failures = Failures(lambda: clock[0])
+    alerts: list[str] = []
+    ring.failures.alert = alerts.append
+    wrong, good = {b"x-api-key": b"sk-th-wrong"}, {b"x-api-key": text.encode()}
+    for _ in range(FAILURES_PER_WINDOW):
+        with pytest.raises(Unauthorized):
+            ring.identify(wrong, "10.0.0.1")
+    for _ in range(3):
+        with pytest.raises(RateLimited) as caught:
+            ring.identify(wrong, "10.0.0.1")
+    assert caught.value.headers["retry-after"] == str(int(FAILURE_WINDOW_S))
+    assert alerts == ["10.0.0.1"]
+    assert ring.identify(good, "10.0.0.1").key_id == key_id
+    with pytest.raises(Unauthorized):
+        ring.identify(wrong, "10.0.0.2")
+    clock[0] += FAILURE_WINDOW_S
+    with pytest.raises(Unauthorized):
+        ring.identify(wrong, "10.0.0.1")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.chaos import ChaosUpstream, Hang, Pause, Send, Step, chunk
+from tests.fakes.chaos import ChaosUpstream, Deaf, Hang, Pause, Send, Step, chunk
 from tests.fakes.door import Door, eventually, opened
 from tests.fakes.openai_wire import ROLE, completion, delta, stream, words
 from tests.gateway.kit import ASK, STREAM, hosts
@@ -141,3 +141,15 @@ async def test_c5_descriptors_stay_flat_over_many_disconnects() -> None:
             await asyncio.gather(*[visit() for _ in range(10)])
         await at_rest(door)
         await eventually(lambda: open_descriptors() <= before + 5)
+
+
+async def test_f52_a_client_that_leaves_while_the_upstream_is_being_dialled_costs_nothing() -> None:
+    """Admitted, but not yet connected: the dial is given up and nothing is metered."""
+    with Deaf(full=True) as deaf:
+        more = "[timeouts]\nconnect_s = 20.0\n"
+        async with opened(hosts(deaf.port, more=more)) as door:
+            _, writer = await door.send("POST", "/v1/chat/completions", ASK)
+            await eventually(lambda: door.app.ledger.open_holds == 1)
+            leave(writer, reset=True)
+            await at_rest(door)
+            assert door.count("tollhouse_tokens", "up0", "m", "input") == 0

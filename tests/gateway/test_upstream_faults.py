@@ -254,3 +254,24 @@ async def test_f06_a_kept_connection_that_died_costs_the_client_nothing() -> Non
             answer = await door.post(ASK)
             assert answer.json["choices"][0]["message"]["content"] == "b"
             assert "x-tollhouse-attempts" not in answer.headers
+
+
+async def test_f26_f27_a_host_that_ignores_the_cap_is_passed_on_and_metered_as_it_says() -> None:
+    """More tokens than ``max_tokens`` asked for reach the client as they come, and count as the host reports them."""
+    usage = {"prompt_tokens": 7, "completion_tokens": 5000, "total_tokens": 5007}
+    async with ChaosUpstream([Send(completion("x " * 5000, usage=usage))]) as up, opened(hosts(up)) as door:
+        answer = await door.post({**ASK, "max_tokens": 5})
+        assert json.loads(up.requests[0].body)["max_tokens"] == 5
+        assert answer.json["usage"]["completion_tokens"] == 5000
+        assert door.count("tollhouse_tokens", "up0", "m", "output") == 5000
+
+
+async def test_s21_s28_nothing_but_a_declared_host_is_ever_connected_to() -> None:
+    """A redirect to another host is not followed, and no name of a model leads to a host that nobody declared."""
+    async with ChaosUpstream([Send(completion())]) as other:
+        redirect = head(307, f"location: {other.url}/v1/chat/completions", "content-length: 0")
+        async with ChaosUpstream([Send(redirect)]) as up, opened(hosts(up)) as door:
+            assert (await door.post(ASK)).error["code"] == "upstream_redirect"
+            for name in (f"{other.url}/m", f"m#{other.authority}", f"{other.authority}/m", "//127.0.0.1/m"):
+                assert (await door.post({**ASK, "model": name})).status == 404
+            assert not other.visits

@@ -63,7 +63,7 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize(("body", "why"), MALFORMED, ids=lambda value: repr(value)[:40])
-def test_bodies_that_are_not_json_are_refused_with_the_place(body: bytes, why: str) -> None:
+def test_f66_f67_bodies_that_are_not_json_are_refused_with_the_place(body: bytes, why: str) -> None:
     """A body that RFC 8259 does not allow is a 400 with code null that says why, and where."""
     error = refuse(body)
     assert error.message.startswith(START)
@@ -77,7 +77,7 @@ HUGE = "9" * 5000
 @pytest.mark.parametrize(
     "number", ["18446744073709551616", "-9223372036854775809", HUGE, "1e999", "-1e999", "1e0400", HUGE + ".5"]
 )
-def test_numbers_that_do_not_fit_are_refused(number: str) -> None:
+def test_f66_numbers_that_do_not_fit_are_refused(number: str) -> None:
     """A number outside 64 bits or outside a double is named in the error, wherever it stands."""
     for body in (f'{{"a":{number}}}', f'{{"b":["1e999",{{"c":{number}}}]}}'):
         error = refuse(body.encode())
@@ -107,7 +107,7 @@ DUPLICATES = [
 
 
 @pytest.mark.parametrize(("body", "why", "param"), DUPLICATES, ids=[row[2][:8] for row in DUPLICATES])
-def test_equal_keys_are_refused(body: bytes, why: str, param: str) -> None:
+def test_f66_s34_equal_keys_are_refused(body: bytes, why: str, param: str) -> None:
     """Two equal keys in one object are a 400 that names the key and the object, however the keys are spelled."""
     error = refuse(body)
     assert why in error.message
@@ -135,7 +135,7 @@ def nest(depth: int, opening: bytes, closing: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
-def test_depth_is_bounded(opening: bytes, closing: bytes) -> None:
+def test_f65_s34_depth_is_bounded(opening: bytes, closing: bytes) -> None:
     """64 levels pass; 65, a thousand and a hundred thousand are a 400, closed or not."""
     assert "a" in parse(nest(64, opening, closing))
     for body in (nest(65, opening, closing), nest(1000, opening, closing), nest(100_000, opening, closing)):

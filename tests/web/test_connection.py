@@ -51,7 +51,7 @@ SMUGGLING = {
 
 
 @pytest.mark.parametrize("name", SMUGGLING)
-async def test_f70_an_ambiguous_request_is_refused_and_the_connection_closed(name: str) -> None:
+async def test_f70_s32_an_ambiguous_request_is_refused_and_the_connection_closed(name: str) -> None:
     """Anything that two parsers could read as two different requests gets one 400 and no second answer."""
     async with serving(LIMITS) as running:
         smuggled = b"GET /v1/echo HTTP/1.1\r\nHost: t\r\n\r\n"
@@ -98,7 +98,7 @@ async def test_f71_a_hundred_pipelined_requests_are_answered_in_order() -> None:
         b"".join([b"X-%d: a\r\n" % number for number in range(200)]),
     ],
 )
-async def test_f69_too_many_or_too_large_headers_are_431(head: bytes) -> None:
+async def test_f69_s30_too_many_or_too_large_headers_are_431(head: bytes) -> None:
     """A head over the caps of bytes or fields is refused with 431."""
     async with serving(LIMITS) as running:
         assert status(await running.talk(POST + head + b"\r\n")) == b"431"
@@ -111,7 +111,7 @@ async def test_f69_an_endless_header_is_cut_off() -> None:
         assert status(reply) == b"431"
 
 
-async def test_f62_a_body_over_the_cap_is_refused_before_it_is_read() -> None:
+async def test_f62_s29_a_body_over_the_cap_is_refused_before_it_is_read() -> None:
     """A Content-Length over the cap gets 413 at once, naming the limit."""
     async with serving(replace(LIMITS, max_body_bytes=1000)) as running:
         reply = await running.talk(POST + b"Content-Length: 10737418240\r\n\r\n")
@@ -148,14 +148,14 @@ async def test_f63_one_byte_chunks_are_read() -> None:
 
 
 @pytest.mark.parametrize("encoding", [b"gzip", b"deflate", b"br", b"zstd"])
-async def test_f64_an_encoded_body_is_415(encoding: bytes) -> None:
+async def test_f64_s33_an_encoded_body_is_415(encoding: bytes) -> None:
     """No compressed body is inflated, so no bomb can go off."""
     async with serving(LIMITS) as running:
         reply = await running.talk(POST + b"Content-Encoding: " + encoding + b"\r\nContent-Length: 3\r\n\r\nabc")
         assert status(reply) == b"415"
 
 
-async def test_f59_slow_headers_end_at_the_deadline() -> None:
+async def test_f59_s31_slow_headers_end_at_the_deadline() -> None:
     """A head that trickles is answered 408 at the deadline, whatever trickles."""
     async with serving(replace(LIMITS, header_timeout_s=0.3)) as running:
         reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
@@ -173,7 +173,7 @@ async def test_f59_slow_headers_end_at_the_deadline() -> None:
         assert (await running.talk(POST + b"Content-Length: 1\r\nConnection: close\r\n\r\na")).endswith(b"A")
 
 
-async def test_f60_a_slow_body_ends_at_the_deadline() -> None:
+async def test_f60_s31_a_slow_body_ends_at_the_deadline() -> None:
     """A body under the minimum rate after its grace is answered 408."""
     async with serving(replace(LIMITS, body_grace_s=0.2)) as running:
         reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
@@ -230,7 +230,7 @@ async def test_f57_a_client_that_only_closed_its_sending_side_is_answered() -> N
         writer.close()
 
 
-async def test_f58_a_client_that_does_not_read_is_bounded_and_dropped() -> None:
+async def test_f58_f61_a_client_that_does_not_read_is_bounded_and_dropped() -> None:
     """A reader that stalls holds a bounded buffer and is dropped after the write timeout."""
     limits = replace(LIMITS, write_timeout_s=0.4)
     async with serving(limits) as running:

@@ -7,13 +7,18 @@ not answer never turns a good key into a bad one: the keys last read stay valid.
 
 import hmac
 import secrets
+import time
+from collections.abc import Callable
 from hashlib import sha256
 
-from tollhouse.errors import Unauthorized
+from tollhouse.errors import RateLimited, Unauthorized
 from tollhouse.stores.protocol import KeyRecord, KeyStore
 from tollhouse.types.calls import Principal
 
 KEY_PREFIX = "sk-th-"
+FAILURE_WINDOW_S = 60.0
+FAILURES_PER_WINDOW = 60
+_MOST_CLIENTS = 10_000
 _MISSING = (
     "You didn't provide an API key. Send it in the Authorization header as 'Bearer YOUR_KEY', or as 'x-api-key'. "
     "The operator of this gateway makes keys with: tollhouse keys create"
@@ -33,10 +38,39 @@ def mint_key(pepper: bytes, name: str, created_at: int) -> tuple[str, KeyRecord]
     return text, KeyRecord("key_" + secrets.token_hex(8), digest_key(pepper, text), hint, name, created_at)
 
 
+class Failures:
+    """How often each client address has sent a wrong key in the current minute.
+
+    Past the budget a wrong key is answered 429 in place of 401, and the operator is told once a minute. A good key
+    always passes: behind a reverse proxy all clients share one address.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._since = now()
+        self._counts: dict[str, int] = {}
+        self.alert: Callable[[str], None] = lambda _client: None
+        """Called with the address that goes over its budget."""
+
+    def add(self, client: str) -> None:
+        """Counts one. Raises `RateLimited` over the budget."""
+        now = self._now()
+        if now - self._since >= FAILURE_WINDOW_S or len(self._counts) >= _MOST_CLIENTS:
+            self._since = now
+            self._counts.clear()
+        count = self._counts[client] = self._counts.get(client, 0) + 1
+        if count == FAILURES_PER_WINDOW + 1:
+            self.alert(client)
+        if count > FAILURES_PER_WINDOW:
+            wait_s = max(1, round(self._since + FAILURE_WINDOW_S - now))
+            raise RateLimited("Too many wrong keys from this address.", headers={"retry-after": str(wait_s)})
+
+
 class Keyring:
     """The valid keys, by digest. `refresh` follows the store; call it once a second."""
 
     def __init__(self, store: KeyStore, pepper: bytes) -> None:
+        self.failures = Failures()
         self._store = store
         self._pepper = pepper
         self._version: int | None = None
@@ -63,9 +97,9 @@ class Keyring:
         self._lent[record.digest] = Principal(record.id, record.name)
         return text
 
-    def identify(self, headers: dict[bytes, bytes]) -> Principal:
-        """The caller. Takes ``Authorization: Bearer`` or ``x-api-key``; where both are sent, either may be valid
-        (SDKs exist that send both). Raises `Unauthorized`.
+    def identify(self, headers: dict[bytes, bytes], client: str = "") -> Principal:
+        """The caller at an address. Takes ``Authorization: Bearer`` or ``x-api-key``; where both are sent, either may be valid
+        (SDKs exist that send both). Raises `Unauthorized`, `RateLimited`.
         """
         bearer = headers.get(b"authorization")
         other = headers.get(b"x-api-key")
@@ -81,6 +115,7 @@ class Keyring:
             fault = Unauthorized(_MISSING)
             fault.code = None
             raise fault
+        self.failures.add(client)
         raise Unauthorized(_WRONG)
 
     def _find(self, key: bytes) -> Principal | None:

@@ -33,7 +33,7 @@ class ModelPages:
 
     async def list(self, exchange: Exchange) -> None:
         """Every name that can be called: aliases first, then each host's models as ``host/model``."""
-        self._keyring.identify(exchange.headers)
+        self._keyring.identify(exchange.headers, exchange.client)
         snapshot = self._live.snapshot
         if self._listed is None or self._listed[0] is not snapshot:
             data = [self.describe(name, targets) for name, targets in snapshot.names.listed().items()]
@@ -42,7 +42,7 @@ class ModelPages:
 
     async def retrieve(self, exchange: Exchange) -> None:
         """One model, by any name that can be called."""
-        self._keyring.identify(exchange.headers)
+        self._keyring.identify(exchange.headers, exchange.client)
         name = _name(exchange)
         targets = self._live.snapshot.names.resolve(name)
         if not targets:
@@ -53,7 +53,7 @@ class ModelPages:
         """Deletes a fine-tuned model at its host, where the operator allows it: any key may ask, so it is off by
         default.
         """
-        self._keyring.identify(exchange.headers)
+        self._keyring.identify(exchange.headers, exchange.client)
         snapshot = self._live.snapshot
         if not snapshot.settings.models_api.allow_model_delete:
             raise Forbidden("Deleting models is off. The operator turns it on with [models_api] allow_model_delete.")

@@ -47,7 +47,7 @@ class ChatPipeline:
     async def __call__(self, exchange: Exchange) -> None:
         """Answers one request. Raises `Fault`; `web` makes it JSON."""
         snapshot = self._live.snapshot
-        principal = self._keyring.identify(exchange.headers)
+        principal = self._keyring.identify(exchange.headers, exchange.client)
         exchange.notes["key"] = principal.key_id
         self._admission.admit(principal)
         try:

@@ -85,7 +85,7 @@ class RelayPipeline:
     async def answer(self, exchange: Exchange, kind: Kind) -> None:
         """Answers one request. Raises `Fault`."""
         snapshot = self._live.snapshot
-        principal = self._keyring.identify(exchange.headers)
+        principal = self._keyring.identify(exchange.headers, exchange.client)
         exchange.notes["key"] = principal.key_id
         self._admission.admit(principal)
         try:

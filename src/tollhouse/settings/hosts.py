@@ -210,6 +210,8 @@ class _ProviderReader:
             self.note(where, f"{path} cannot be read: {error.strerror}", "check the path and its permissions")
         except UnicodeDecodeError:
             self.note(where, f"{path} is not text")
+        except ValueError:  # a NUL character
+            self.note(where, "not a path")
         return None
 
     def _proxy(self, reference: str) -> Secret | None:
