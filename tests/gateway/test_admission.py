@@ -8,6 +8,7 @@ from tests.fakes.chaos import Await, ChaosUpstream, Hang, Send
 from tests.fakes.door import eventually, opened
 from tests.fakes.openai_wire import completion, failure
 from tests.gateway.kit import ASK, hosts
+from tests.gateway.test_disconnects import leave
 from tollhouse.errors import Overloaded
 from tollhouse.gateway.admission import Admission
 from tollhouse.types.calls import Principal
@@ -85,6 +86,6 @@ async def test_a_client_that_leaves_gives_its_slot_back() -> None:
         async with opened(hosts(up, more=more)) as door:
             _, writer = await door.send("POST", "/v1/chat/completions", ASK)
             await up.arrived()
-            writer.transport.abort()
+            leave(writer, reset=True)
             await eventually(lambda: door.app.admission.in_flight == 0)
             assert (await door.post(ASK)).status == 200

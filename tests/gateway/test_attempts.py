@@ -5,10 +5,10 @@ import random
 
 import pytest
 
-from tests.fakes.chaos import ChaosUpstream, Send, Step, chunk, chunked, closed_port, head
+from tests.fakes.chaos import ChaosUpstream, Reset, Send, Step, chunk, chunked, closed_port, head
 from tests.fakes.door import opened
 from tests.fakes.openai_wire import DONE, ROLE, STOP, completion, delta, event, failure, stream
-from tests.gateway.kit import STREAM, hosts
+from tests.gateway.kit import ASK, STREAM, hosts
 from tollhouse.errors import (
     UpstreamAuth,
     UpstreamFault,
@@ -105,6 +105,18 @@ def test_a_fault_hides_its_hosts_secrets_and_leaves_ordinary_words() -> None:
     fault = UpstreamTimeout("sent hunter2 hunter2 with pass phrase and pass phrase in 2024")
     conceal(fault, host)
     assert fault.message == "sent [redacted] with [redacted] and [redacted] in 2024"
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, "upstream_auth"), (500, "upstream_bad_response")])
+async def test_an_error_that_breaks_off_is_still_its_status(status: int, code: str) -> None:
+    """A host that dies within its error's body, or sends one without end, has said enough with its status."""
+    cut: list[Step] = [Send(head(status, "content-length: 50") + b'{"err'), Reset()]
+    endless: list[Step] = [Send(head(status, "content-length: 9000000") + b"x" * 100_000)]
+    async with ChaosUpstream(cut, endless) as up, opened(hosts(up)) as door:
+        for _ in range(2):
+            answer = await door.post(ASK)
+            assert (answer.status, answer.error["code"]) == (502, code)
+        await up.gone()
 
 
 HELD_BACK: dict[str, list[bytes]] = {

@@ -258,6 +258,14 @@ async def test_an_answer_that_is_no_json_is_the_hosts_fault(body: bytes) -> None
         assert (await ask(door, "embeddings")).status == 200
 
 
+@pytest.mark.parametrize("usage", [{"type": "duration", "seconds": 3}, None, 7, {"prompt_tokens": -1}])
+async def test_usage_that_counts_no_tokens_is_not_counted(usage: object) -> None:
+    """What a transcription is billed by the second, or a host garbles, adds nothing to the tokens and passes on."""
+    async with ChaosUpstream([Send(said({"text": "x", "usage": usage}))]) as up, opened(hosts(up)) as door:
+        assert (await ask(door, "audio/transcriptions")).json["usage"] == usage
+        assert not any(door.count("tollhouse_tokens", "up0", "m", kind) for kind in ("input", "output"))
+
+
 @pytest.mark.parametrize("value", [7, "text", [1], None])
 async def test_an_answer_may_be_any_json(value: Any) -> None:
     """JSON that is no object is passed on as it is."""

@@ -9,7 +9,8 @@ from tests.fakes.chaos import ChaosUpstream, Close, Hang, Pause, Reset, Send, St
 from tests.fakes.door import eventually, opened
 from tests.fakes.openai_wire import event, failure
 from tests.gateway.kit import SECRET, hosts
-from tests.gateway.test_relay import BINARY, ask, events, said
+from tests.gateway.test_disconnects import leave
+from tests.gateway.test_relay import BINARY, JSON_BODIES, ask, events, said
 
 EVENTS = head(200, "content-type: text/event-stream", "transfer-encoding: chunked")
 JSON = "content-type: application/json"
@@ -135,11 +136,10 @@ async def test_a_client_that_leaves_closes_the_upstream(kind: str, play: list[St
     """In every phase the host's connection is closed within a second, and nothing stays held."""
     waits = "[timeouts]\nfirst_byte_s = 20.0\nidle_s = 20.0\n"
     async with ChaosUpstream(play) as up, opened(hosts(up, more=waits)) as door:
-        call = asyncio.create_task(ask(door, kind))
+        _, writer = await door.send("POST", f"/v1/{kind}", {**JSON_BODIES[kind], "model": "both"})
         await up.arrived()
         await asyncio.sleep(0.05)
-        call.cancel()
-        await asyncio.gather(call, return_exceptions=True)
+        leave(writer, reset=True)
         await up.gone(within_s=1.3)
         await eventually(lambda: door.idle)
         assert door.count("tollhouse_client_disconnects", f"/v1/{kind}") == 1

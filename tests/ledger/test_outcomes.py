@@ -9,6 +9,7 @@ from tests.fakes.chaos import ChaosUpstream, Close, Hang, Reset, Send, Step, chu
 from tests.fakes.door import Door, eventually, opened
 from tests.fakes.openai_wire import completion, failure, stream, words
 from tests.gateway.kit import ASK, STREAM, hosts
+from tests.gateway.test_disconnects import leave
 from tollhouse.types.calls import Target, Usage
 
 SSE = head(200, "content-type: text/event-stream", "transfer-encoding: chunked")
@@ -92,12 +93,13 @@ async def test_each_way_out_resolves_the_hold(name: str) -> None:
     waits = "[timeouts]\nfirst_byte_s = 20.0\nidle_s = 20.0\n" if case.leaves else SWIFT
     async with ChaosUpstream(case.play) as up, opened(hosts(up, more=waits)) as door:
         meter = door.app.ledger.meter = Recording()
-        call = asyncio.create_task(door.post(case.body, f"/v1/{case.path}"))
         if case.leaves:
+            _, writer = await door.send("POST", f"/v1/{case.path}", case.body)
             await up.arrived()
             await asyncio.sleep(0.05)
-            call.cancel()
-        await asyncio.gather(call, return_exceptions=True)
+            leave(writer, reset=True)
+        else:
+            await door.post(case.body, f"/v1/{case.path}")
         await eventually(lambda: door.idle)
         assert [target for target, _ in meter.settled] == (["up0/m"] if case.settles else [])
         assert bugs(door) == 0

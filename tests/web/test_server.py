@@ -8,6 +8,7 @@ import pytest
 
 from tests.fakes.door import eventually
 from tests.web.conftest import Running, serving
+from tollhouse.web.connection import Connection
 from tollhouse.web.limits import ServerLimits
 from tollhouse.web.server import Server
 
@@ -59,6 +60,49 @@ async def test_every_connection_over_the_cap_is_counted() -> None:
         assert running.server.refused_connections == 3
         for _, writer in held:
             writer.close()
+
+
+async def test_all_bodies_together_are_bounded() -> None:
+    """A body that would not fit beside those that are held is refused at its head, and fits when they are gone."""
+    async with serving(replace(LIMITS, max_bodies_bytes=1000)) as running:
+        running.gate = asyncio.Event()
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        writer.write(b"POST /v1/wait HTTP/1.1\r\nHost: t\r\nContent-Length: 600\r\n\r\n" + b"x" * 600)
+        await eventually(lambda: running.server.bodies_bytes == 600)
+        ask = b"POST /v1/echo HTTP/1.1\r\nHost: t\r\nContent-Length: 600\r\n\r\n" + b"y" * 600
+        refused = await running.talk(ask)
+        assert refused.startswith(b"HTTP/1.1 503")
+        assert b"retry-after: 1\r\n" in refused
+        running.gate.set()
+        await reader.readuntil(b"done")
+        assert (await running.talk(ask, wait_s=0.2)).startswith(b"HTTP/1.1 200")
+        assert running.server.bodies_bytes == 0
+        writer.close()
+
+
+class Line(asyncio.Transport):
+    """A transport that leads nowhere."""
+
+    def write(self, data: object) -> None:
+        """Forgets what is sent."""
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Has no buffer."""
+
+
+@pytest.mark.parametrize("requests", [1, 2, 3])
+async def test_a_client_that_is_gone_before_its_handler_begins_leaves_nothing(requests: int) -> None:
+    """Lost in the same turn of the loop in which it asked, a connection runs no handler and gives its bytes back."""
+    async with serving(LIMITS) as running:
+        connection = Connection(running.server, running.front, asyncio.get_running_loop())
+        connection.connection_made(Line())
+        whole = b"POST /v1/echo HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nabcde"
+        connection.data_received(whole * requests + whole[:-2])
+        assert running.server.bodies_bytes == 5 * requests + 3
+        connection.connection_lost(None)
+        await asyncio.sleep(0)
+        assert running.server.bodies_bytes == 0
+        assert (running.front.in_flight, running.server.connections) == (0, set())
 
 
 async def test_the_tick_runs_with_the_sweep() -> None:

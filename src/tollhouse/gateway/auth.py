@@ -98,7 +98,7 @@ class Keyring:
         return text
 
     def identify(self, headers: dict[bytes, bytes], client: str = "") -> Principal:
-        """The caller at an address. Takes ``Authorization: Bearer`` or ``x-api-key``; where both are sent, either may be valid
+        """The caller at an address. Takes ``Authorization: Bearer`` or ``x-api-key``; of both, either may be valid
         (SDKs exist that send both). Raises `Unauthorized`, `RateLimited`.
         """
         bearer = headers.get(b"authorization")

@@ -2,9 +2,10 @@
 
 apsw carries its own SQLite (3.51.3 or newer: older ones can corrupt a WAL, sqlite.org/wal.html#walresetbug). The file
 is in WAL mode with synchronous=FULL: what was acknowledged survives a power cut. Tables are STRICT; migrations are a
-list of scripts, each applied once, in its own transaction, by `user_version`.
+list of scripts, each applied once, by `user_version`, all that are due in one transaction.
 """
 
+import time
 from pathlib import Path
 
 import apsw
@@ -25,6 +26,9 @@ _MIGRATIONS = (
     """,
 )
 
+_PATIENCE_S = 2.0
+_PACE_S = 0.01
+
 
 class SqliteStore:
     """See `KeyStore`. Raises `StorageUnavailable` for every failure of the database."""
@@ -33,22 +37,43 @@ class SqliteStore:
         path.touch(0o600)  # SQLite gives the files beside it the same mode
         try:
             self._db = apsw.Connection(str(path))
-            self._db.set_busy_timeout(2_000)
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "mmap_size=0"):
+            self._db.set_busy_timeout(int(_PATIENCE_S * 1000))
+            self._enter_wal()
+            for pragma in ("synchronous=FULL", "foreign_keys=ON", "mmap_size=0"):
                 self._db.execute(f"PRAGMA {pragma}")
             self._migrate()
         except apsw.Error as error:
             raise _unavailable(error) from error
         self._written = 0
 
+    def _enter_wal(self) -> None:
+        """Two processes that make the file at once may each hold what the other needs: SQLite does not wait then."""
+        until = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+            except apsw.BusyError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_PACE_S)
+            else:
+                return
+
     def _migrate(self) -> None:
-        done = int(self._db.pragma("user_version"))
-        if done > len(_MIGRATIONS):
-            raise StorageUnavailable("The database was written by a newer Tollhouse. Install that version to open it.")
-        for number, script in enumerate(_MIGRATIONS[done:], start=done + 1):
-            with self._db:
+        self._db.execute("BEGIN IMMEDIATE")  # of two processes that start at once the second waits, and finds it done
+        try:
+            done = int(self._db.pragma("user_version"))
+            if done > len(_MIGRATIONS):
+                raise StorageUnavailable(
+                    "The database was written by a newer Tollhouse. Install that version to open it."
+                )
+            for number, script in enumerate(_MIGRATIONS[done:], start=done + 1):
                 self._db.execute(script)
                 self._db.pragma("user_version", number)
+            self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
 
     def keys(self) -> list[KeyRecord]:
         """See `KeyStore`."""
