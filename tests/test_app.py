@@ -8,7 +8,7 @@ from io import BytesIO
 import pytest
 
 from tests.fakes.chaos import Await, ChaosUpstream, Send, chunk
-from tests.fakes.door import CATALOGUE, HELLO, eventually, opened, read_answer
+from tests.fakes.door import CATALOGUE, eventually, opened, read_answer
 from tests.fakes.openai_wire import DONE, STOP, delta
 from tests.gateway.kit import STREAM, hosts
 from tests.gateway.test_upstream_faults import SSE
@@ -63,6 +63,12 @@ async def get(port: int, path: str, key: str = "") -> int:
     answer = await read_answer(reader)
     writer.close()
     return answer.status
+
+
+def listens(port: int) -> bool:
+    """Whether a port of loopback takes connections."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 async def test_the_api_has_exactly_the_documented_routes() -> None:
@@ -170,16 +176,14 @@ async def test_a_drain_lets_a_live_stream_end_and_takes_nothing_new() -> None:
             await asyncio.sleep(0.05)
             assert await get(door.admin_port, "/readyz") == 503
             assert await get(door.admin_port, "/healthz") == 200
-            with pytest.raises(ConnectionRefusedError):
-                await door.post({**HELLO, "model": "both"})
+            await eventually(lambda: not listens(door.port))
             assert not drain.done()
             go.set()
             answer = await running
             assert (answer.text, answer.lines[-1]) == ("ab", b"[DONE]")
             await drain
             await up.gone()
-            with pytest.raises(ConnectionRefusedError):
-                await get(door.admin_port, "/healthz")
+            assert not listens(door.admin_port)
 
 
 async def test_stopping_leaves_no_task_behind() -> None:

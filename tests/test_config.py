@@ -227,10 +227,26 @@ class TestEnvironment:
             config.load(None, {**HOME, f"TOLLHOUSE_{name}": text}, KNOWN)
         assert len(caught.value.problems) == 1
 
-    def test_an_unknown_variable_is_a_problem(self) -> None:
-        """A misspelt variable is not passed over in silence; others' variables are no concern."""
-        with pytest.raises(ConfigInvalid, match="TOLLHOUSE_SERVER_PROT: no such setting -> did you mean"):
-            config.load(None, {**HOME, "TOLLHOUSE_SERVER_PROT": "1", "OTHER_SERVER_PORT": "x"}, KNOWN)
+    @pytest.mark.parametrize("name", ["SERVER_PROT", "MODELS_API_ALLOW", "LOG_", "SERVER_PORT_8787_TCP"])
+    def test_an_unknown_key_of_a_section_is_a_problem(self, name: str) -> None:
+        """A variable that names a section but no key of it is not passed over in silence."""
+        with pytest.raises(ConfigInvalid, match=f"^TOLLHOUSE_{name}: no such setting -> (did you mean TOLL|unset it)"):
+            config.load(None, {**HOME, f"TOLLHOUSE_{name}": "1", "OTHER_SERVER_PORT": "x"}, KNOWN)
+
+    def test_variables_that_are_no_settings_are_left_alone(self) -> None:
+        """A client's key and URL, and what Kubernetes sets for a Service named tollhouse, stop no command."""
+        foreign = {
+            "TOLLHOUSE_KEY": "th-1",
+            "TOLLHOUSE_URL": "http://127.0.0.1:8787",
+            "TOLLHOUSE_SERVICE_HOST": "10.0.0.1",
+            "TOLLHOUSE_SERVICE_PORT": "8787",
+            "TOLLHOUSE_SERVICE_PORT_HTTP": "8787",
+            "TOLLHOUSE_PORT": "tcp://10.0.0.1:8787",
+            "TOLLHOUSE_PORT_8787_TCP": "tcp://10.0.0.1:8787",
+            "TOLLHOUSE_PORT_8787_TCP_ADDR": "10.0.0.1",
+            "TOLLHOUSE_SERVER_PORT": "9000",
+        }
+        assert config.load(None, {**HOME, **foreign}, KNOWN).server.port == 9000
 
     @given(st.sampled_from(["SERVER_PORT", "LOG_LEVEL", "SERVER_DRAIN_S", "CORS_ORIGINS"]), st.text(max_size=20))
     def test_no_text_in_a_variable_breaks_the_reading(self, name: str, text: str) -> None:

@@ -1,13 +1,17 @@
 """Telling an inference engine on this machine from whatever else may listen there."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tollhouse.loopback import ENGINES, MAX_ANSWER_BYTES, MAX_MODELS, Engine, Probed, fetch_loopback, probe, read
+from tollhouse.settings.aliases import is_model_name
 from tollhouse.types.calls import Prices
 
 OLLAMA, LLAMACPP, VLLM, LMSTUDIO = ENGINES
@@ -181,7 +185,7 @@ def test_a_models_training_context_counts() -> None:
     assert models["m"].context_tokens == 8192
 
 
-@pytest.mark.parametrize("window", [0, -5, "8k", 1 << 40, None, [1]])
+@pytest.mark.parametrize("window", [0, -5, "8k", 1 << 40, None, [1], True])
 def test_a_senseless_context_is_unknown(window: object) -> None:
     """A window that cannot be true is not taken over."""
     models = read(VLLM, 200, listing("m", owner="vllm", max_model_len=window)).models
@@ -198,3 +202,40 @@ def test_odd_rows_are_passed_over() -> None:
     many = read(VLLM, 200, listing(*(f"m{number}" for number in range(MAX_MODELS + 5)), owner="vllm")).models
     assert many is not None
     assert len(many) == MAX_MODELS
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = st.sampled_from(["id", "owned_by", "max_model_len", "meta"])
+ROWS = st.dictionaries(FIELDS, JSON | st.just("vllm") | st.fixed_dictionaries({"n_ctx_train": JSON}), max_size=4)
+LISTS = st.fixed_dictionaries({"object": st.just("list"), "data": st.lists(ROWS | JSON, max_size=4) | JSON})
+ANSWERS = (LISTS | JSON | st.fixed_dictionaries({"error": JSON})).map(json.dumps).map(str.encode)
+
+
+@given(ANSWERS | st.binary(max_size=64), st.sampled_from([200, 401, 404, 500]))
+async def test_no_answer_breaks_a_probe(body: bytes, status: int) -> None:
+    """Whatever a local server answers, a probe ends with a finding, and names only models that can be called."""
+
+    async def fetch(_port: int, _path: str) -> tuple[int, bytes]:
+        return status, body
+
+    probed = await probe(VLLM, fetch, 5)
+    assert probed.finding.state in {"found", "skipped"}
+    assert all(is_model_name(name) for name in probed.models or ())
+
+
+@pytest.mark.parametrize("owner", [[], {}, [{}], 1, None, True, 1.5])
+def test_an_owner_that_is_no_text_is_passed_over(owner: object) -> None:
+    """A hostile server may put any value where the owner's name belongs, and its models are still listed."""
+    body = msgspec.json.encode({"object": "list", "data": [{"id": "a", "owned_by": owner}]})
+    probed = read(OLLAMA, 200, body)
+    assert (probed.engine, list(probed.models or ())) == (OLLAMA, ["a"])
+
+
+@pytest.mark.parametrize("body", [b"9" * 10_000, b'{"data":' + b"9" * 10_000 + b"}", b'{"a":' * 100_000, b'"\\ud800"'])
+def test_an_answer_beyond_all_bounds_is_no_engine(body: bytes) -> None:
+    """Numbers without end, nesting without end and half characters are not an engine's answer, and no crash."""
+    assert read(VLLM, 200, body).models is None

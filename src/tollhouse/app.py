@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tollhouse.control.jobs import repeat
 from tollhouse.control.pages import Pages
 from tollhouse.control.reload import Reloader
 from tollhouse.errors import StorageUnavailable
@@ -115,7 +116,7 @@ class App:
         limits = server_limits(settings.server)
         self.server = self._listener(self.routes, limits)
         self.admin_server = self._listener(self.admin_routes, limits)
-        self._ticker: asyncio.Task[None] | None = None
+        self._jobs: list[asyncio.Task[None]] = []
         self._draining = False
         self._storage_problem = False
         metrics.sources.append(self._samples)
@@ -133,7 +134,10 @@ class App:
         admin_port = None
         if settings.admin_port or settings.port == 0:
             admin_port = await self._start_admin(settings.admin_port if settings.port else 0)
-        self._ticker = asyncio.create_task(self._tick())
+        parts = self.parts
+        parts.log.start()
+        work = {"keys": self._follow_keys, "configuration": parts.reloader.follow}
+        self._jobs = [asyncio.create_task(repeat(name, job, _TICK_S, parts.log)) for name, job in work.items()]
         return port, admin_port
 
     async def _start_admin(self, wanted: int) -> int:
@@ -145,18 +149,15 @@ class App:
             self.parts.log.event("warning", "admin_port_taken", wanted=wanted, port=found)
             return found
 
-    async def _tick(self) -> None:
-        """Once a second: keys that another process changed, a configuration file that was written."""
-        while True:
-            await asyncio.sleep(_TICK_S)
-            try:
-                self.parts.keyring.refresh()
-                self._storage_problem = False
-            except StorageUnavailable as fault:
-                if not self._storage_problem:
-                    self.parts.log.event("error", "storage_unavailable", message=fault.message)
-                self._storage_problem = True
-            await self.parts.reloader.follow()
+    async def _follow_keys(self) -> None:
+        """Keys that another process made or revoked."""
+        try:
+            self.parts.keyring.refresh()
+            self._storage_problem = False
+        except StorageUnavailable as fault:
+            if not self._storage_problem:
+                self.parts.log.event("error", "storage_unavailable", message=fault.message)
+            self._storage_problem = True
 
     def _problems(self) -> list[str]:
         problems = ["draining"] if self._draining else []
@@ -167,20 +168,20 @@ class App:
         self._draining = True
         settings = self.parts.live.snapshot.settings.server
         self.parts.log.event("info", "draining", in_flight=self.server.busy, limit_s=settings.drain_s)
-        await self.server.drain(settings.drain_s)
+        await self.server.drain(settings.drain_s, settings.drain_grace_s)
         await self.stop()
 
     async def stop(self) -> None:
         """Stops at once."""
-        if self._ticker is not None:
-            self._ticker.cancel()
+        for job in self._jobs:
+            job.cancel()
         self.server.stop()
         self.admin_server.stop()
         snapshot = self.parts.live.snapshot
         relays = [connector for own in snapshot.relays.values() for connector in own.values()]
         for connector in (*snapshot.connectors.values(), *relays):
             await connector.aclose()
-        self.parts.log.flush()
+        self.parts.log.stop()
 
     def _samples(self) -> Iterator[Sample]:
         yield "tollhouse_requests_in_flight", (), self.admission.in_flight

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tollhouse.settings.aliases import read_aliases
+from tollhouse.settings.files import check_authorities, check_weights
 from tollhouse.settings.hosts import KnownHost, Sources, read_providers
 from tollhouse.settings.keys import SECTIONS, Cors, ProviderSettings, Server, Settings, TimeoutKeys, Upstream
 from tollhouse.settings.reading import (
@@ -43,6 +44,8 @@ __all__ = [
 
 PREFIX = "TOLLHOUSE_"
 FILE_VARIABLE = "TOLLHOUSE_CONFIG"
+INJECTED = re.compile(r"TOLLHOUSE_(SERVICE|PORT)(_.*)?", re.DOTALL)
+"""Kubernetes sets these in every pod beside a Service named tollhouse (TOLLHOUSE_PORT=tcp://...): no typing errors."""
 LOCAL_HOSTS = ("tollhouse", "ollama", "llamacpp", "vllm", "lmstudio")
 ORIGIN = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:(\d{1,5}|\*))?", re.ASCII)
 
@@ -83,23 +86,30 @@ def _read(document: dict[str, Any], sources: Sources) -> Settings:
     parts["timeouts"] = Timeouts(waits.connect_s, waits.first_byte_s, waits.idle_s, waits.total_s)
     parts["server"] = replace(parts["server"], data_dir=_home(parts["server"].data_dir, sources.environ, problems))
     _check(parts["server"], parts["cors"], parts["upstream"], problems)
+    check_authorities(parts["upstream"].ca_file, problems)
+    check_weights(parts["local"].gguf, problems)
     providers = read_providers(hosts, parts["timeouts"], sources)
     named = read_aliases(aliases, {*providers, *sources.known, *LOCAL_HOSTS}, problems)
     return Settings(**parts, providers=MappingProxyType(providers), aliases=MappingProxyType(named))
 
 
 def _override(tables: dict[str, Any], environ: Mapping[str, str], problems: Problems) -> None:
-    """Puts ``TOLLHOUSE_SECTION_KEY`` variables over what the file says."""
+    """Puts ``TOLLHOUSE_SECTION_KEY`` variables over what the file says.
+
+    A variable that names a section but no key of it is a typing error. Others are not settings and are left alone:
+    TOLLHOUSE_KEY and TOLLHOUSE_URL are a client's, and whoever runs the process may set more.
+    """
     known = {
         f"{PREFIX}{name}_{spec.name}".upper(): (name, spec)
         for name, section in SECTIONS.items()
         for spec in keys(section)
     }
+    sections = tuple(f"{PREFIX}{name}_".upper() for name in SECTIONS)
     for variable, text in environ.items():
-        if not variable.startswith(PREFIX) or variable == FILE_VARIABLE:
+        if not variable.startswith(sections) or INJECTED.fullmatch(variable):
             continue
         if variable not in known:
-            close = closest(variable, [*known, FILE_VARIABLE])
+            close = closest(variable, known)
             problems.add(variable, "no such setting", f"did you mean {close}?" if close else "unset it")
             continue
         name, spec = known[variable]

@@ -109,7 +109,7 @@ def read(engine: Engine, status: int, body: bytes) -> Probed:
 
 def _found(engine: Engine, rows: list[dict[str, Any]]) -> Probed:
     """The engine as its own list names it: vLLM may well sit on the port of llama.cpp."""
-    owners = {row.get("owned_by") for row in rows}
+    owners = {owner for row in rows if isinstance(owner := row.get("owned_by"), str)}
     actual = next((one for one in ENGINES if one.owner in owners), engine)
     models = {row["id"]: _facts(row) for row in rows[:MAX_MODELS] if is_model_name(row["id"])}
     count = f"{len(models)} model{'' if len(models) == 1 else 's'}"
@@ -122,14 +122,14 @@ def _facts(row: dict[str, Any]) -> ModelFacts:
     """What an engine says of a model: vLLM its window, llama.cpp the window it was trained with."""
     meta = row.get("meta")
     window = row.get("max_model_len") or (meta.get("n_ctx_train") if isinstance(meta, dict) else None)
-    context = window if isinstance(window, int) and 0 < window < 1 << 31 else None
+    context = window if type(window) is int and 0 < window < 1 << 31 else None
     return ModelFacts(row["id"], row["id"], context_tokens=context, prices=FREE)
 
 
 def _document(body: bytes) -> dict[str, Any]:
     try:
         document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
 

@@ -4,7 +4,7 @@ import pytest
 
 from tollhouse.catalog.names import Names, Offer
 from tollhouse.catalog.store import Catalogue
-from tollhouse.catalog.suggest import Suggestions
+from tollhouse.catalog.suggest import MAX_CANDIDATES, MAX_COMPARED_CHARS, MAX_TOLD, Suggestions, _comparable
 from tollhouse.types.calls import Host
 
 
@@ -90,6 +90,33 @@ def test_a_second_question_is_answered_as_the_first(catalogue: Catalogue) -> Non
     """What is prepared for one answer serves the next."""
     offered = suggestions(catalogue, "openai")
     assert offered.closest("gpt-4o-mni") == offered.closest("gpt-4o-mni") != ()
+
+
+def test_the_nearest_of_many_alike_is_suggested(catalogue: Catalogue) -> None:
+    """Where hundreds of names share the same words, the one a letter away is among the few that are compared."""
+    offered = suggestions(catalogue, "openrouter", "openai", "groq", "deepinfra")
+    assert "openai/gpt-4o-mini" in offered.closest("gpt-4o-mni")
+
+
+@pytest.mark.parametrize("name", ["gpt-4o-mni", "-".join(["gpt", "4o", "mini", "qwen", "large"] * 10), "qwenn"])
+def test_few_names_are_compared(catalogue: Catalogue, name: str) -> None:
+    """However many names are known and asked for in one, at most eight are compared, each by its first characters."""
+    offered = suggestions(catalogue, "openrouter", "openai", "groq", "deepinfra")
+    assert 0 < len(offered._candidates(name)) <= MAX_CANDIDATES == 8
+    assert all(len(part) <= MAX_COMPARED_CHARS for part in _comparable(name * 4))
+
+
+def test_one_wrong_name_is_explained_once(catalogue: Catalogue) -> None:
+    """A client that repeats a wrong name gets the answer that was kept, and no number of names fills the memory."""
+    offered = suggestions(catalogue, "groq")
+    first = offered.explain("whispr-larg-v33")
+    assert offered.explain("whispr-larg-v33") is first
+    for number in range(MAX_TOLD + 10):
+        offered.explain(f"zz{number}")
+    offered.explain("y" * 100_000)
+    assert len(offered._told) <= MAX_TOLD
+    assert max(map(len, offered._told)) < 300
+    assert offered.explain("whispr-larg-v33") == first
 
 
 def test_a_slip_inside_the_only_word_is_understood(catalogue: Catalogue) -> None:

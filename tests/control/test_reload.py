@@ -46,6 +46,11 @@ class Bench:
             raise ConfigInvalid([Problem("a.b", "is wrong", "mend it"), Problem("c", "too")])
         return replace(Settings(path=self.file), aliases={text: ("tollhouse/sim",)})
 
+    async def follow(self, looks: int = 2) -> None:
+        """So many looks at the file; a change counts when two in a row agree, lest half a file is read."""
+        for _ in range(looks):
+            await self.reloader.follow()
+
     @property
     def aliases(self) -> list[str]:
         """What is in force."""
@@ -68,12 +73,10 @@ def bench(tmp_path: Path) -> Bench:
 
 async def test_an_unchanged_file_is_not_read(bench: Bench) -> None:
     """Following costs one look at the file; it is read when it has changed, and once."""
-    for _ in range(5):
-        await bench.reloader.follow()
+    await bench.follow(5)
     assert bench.reads == 0
     bench.file.write_text("two!")
-    for _ in range(5):
-        await bench.reloader.follow()
+    await bench.follow(5)
     assert (bench.reads, bench.aliases) == (1, ["two!"])
     assert "config_reloaded" in bench.said
 
@@ -85,17 +88,39 @@ async def test_a_file_replaced_by_one_of_the_same_size_is_noticed(bench: Bench) 
     aside.write_text("six")
     os.utime(aside, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     aside.rename(bench.file)
-    await bench.reloader.follow()
+    await bench.follow()
     assert bench.aliases == ["six"]
 
 
+async def test_a_file_that_is_being_written_is_left_alone(bench: Bench) -> None:
+    """For as long as every look finds it different nothing is read; when it rests, all of it is."""
+    for number in range(5):
+        bench.file.write_text("half" * (number + 1))
+        await bench.follow(1)
+    assert bench.reads == 0
+    await bench.follow(1)
+    assert bench.aliases == ["half" * 5]
+
+
 async def test_a_file_that_is_gone_for_a_moment_changes_nothing(bench: Bench) -> None:
-    """Between an editor's delete and its write the settings in force stay; what is written then is read."""
+    """Between an editor's delete and its write the settings in force stay, without a word; what is written is read."""
     bench.file.unlink()
-    await bench.reloader.follow()
-    assert (bench.reads, bench.aliases) == (0, ["one"])
+    await bench.follow(1)
     bench.file.write_text("back")
-    await bench.reloader.follow()
+    await bench.follow()
+    assert bench.aliases == ["back"]
+    assert "config_invalid" not in bench.said
+
+
+async def test_a_file_that_stays_away_is_reported_once(bench: Bench) -> None:
+    """The settings in force stay in force, the report says that their file is gone, and its return is followed."""
+    bench.file.unlink()
+    await bench.follow(5)
+    assert (bench.reads, bench.aliases) == (0, ["one"])
+    assert bench.said.count("config_invalid") == 1
+    assert "gone" in bench.reloader.report()["last_reload"]["problems"][0]
+    bench.file.write_text("back")
+    await bench.follow()
     assert bench.aliases == ["back"]
 
 
@@ -103,8 +128,7 @@ async def test_a_broken_file_is_reported_once_with_every_problem(bench: Bench) -
     """The snapshot stays the very same; the problems are in the log, the report and the metric, and not repeated."""
     before = bench.live.snapshot
     bench.file.write_text("broken")
-    for _ in range(3):
-        await bench.reloader.follow()
+    await bench.follow(5)
     assert bench.live.snapshot is before
     assert bench.reads == 1
     assert bench.said.count("config_invalid") == 1
@@ -114,7 +138,7 @@ async def test_a_broken_file_is_reported_once_with_every_problem(bench: Bench) -
     assert last["problems"] == ["a.b: is wrong -> mend it", "c: too"]
     assert bench.metrics.counts["tollhouse_config_reloads", "invalid"] == 1
     bench.file.write_text("good")
-    await bench.reloader.follow()
+    await bench.follow()
     assert (bench.aliases, bench.reloader.report()["last_reload"]["problems"]) == (["good"], [])
     assert bench.metrics.counts["tollhouse_config_reloads", "ok"] == 1
 

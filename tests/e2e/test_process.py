@@ -40,7 +40,10 @@ async def test_f83_sigterm_lets_every_live_stream_finish_and_exits_0(tmp_path: P
         await asyncio.gather(*[reader.readuntil(b"data: ") for reader, _ in streams])
         ready = await asyncio.open_connection("127.0.0.1", gateway.port)
         gateway.signal(signal.SIGTERM)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.2)
+        probe = await asyncio.to_thread(httpx.get, gateway.url.removesuffix("/v1") + "/readyz")
+        assert (probe.status_code, probe.json()["problems"]) == (503, ["draining"])
+        await asyncio.sleep(0.6)
         with pytest.raises(OSError, match="refused"):
             socket.create_connection(("127.0.0.1", gateway.port)).close()
         ends = await asyncio.gather(*[reader.read(-1) for reader, _ in streams])

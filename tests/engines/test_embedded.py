@@ -10,9 +10,10 @@ import pytest
 from tests.fakes.chaos import ChaosUpstream, Send, closed_port, head
 from tests.fakes.door import HELLO, Door, eventually, opened
 from tollhouse.config import Settings
-from tollhouse.engines.embedded import Engines, Once, OnDemand, Switch, start_engines
+from tollhouse.engines.embedded import Engines, Once, OnDemand, Switch, model_of, start_engines
 from tollhouse.engines.local import TINY_PATH, LocalEngine
 from tollhouse.engines.local_loader import LocalEngineError
+from tollhouse.engines.sim.completion import CONTEXT_TOKENS, TOTAL_MAX
 from tollhouse.engines.sim.model import Sim
 from tollhouse.errors import UpstreamBadResponse, UpstreamUnavailable, UpstreamUnreachable
 from tollhouse.settings.keys import Embedded, Local
@@ -78,6 +79,36 @@ async def test_a_request_goes_to_the_engine_of_its_model() -> None:
     with pytest.raises(UpstreamBadResponse, match="no embedded model 'other'"):
         await switch.send(Outgoing("POST", "/v1/chat/completions", (), b'{"model": "other"}'), QUICK)
     await switch.aclose()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"model":"sim","x":"%s"}',
+        '{"x":"%s","model":"sim"}',
+        '{"metadata":{"model":"guide"},"x":"%s","model":"sim","n":1}',
+        '{"x":"%s,\\"model\\":\\"guide\\"","model": "sim" , "inner":{"y":1,"model":"guide"}}',
+        '{"x":"%s","model":"sim","inner":[{"model":"guide"}]}',
+    ],
+)
+@pytest.mark.parametrize("size", [10, 300_000])
+async def test_the_model_is_the_outer_one(body: str, size: int) -> None:
+    """However large the body, and wherever the name stands, no inner object and no text is taken for it."""
+    assert await model_of((body % ("x" * size)).encode()) == "sim"
+
+
+async def test_own_models_list_what_they_take() -> None:
+    """The simulated model lists its media and abilities, the guide text alone; both list limits that they keep."""
+    engines = await engines_of(sim=True, guide=True)
+    (host,) = engines.hosts
+    sim, guide = host.offer.models["sim"], host.offer.models["guide"]
+    assert sim.input_kinds == ("text", "image", "audio", "pdf")
+    assert sim.output_kinds == ("text", "audio")
+    assert (guide.input_kinds, guide.output_kinds) == (("text",), ("text",))
+    assert (sim.tools, guide.tools) == (True, False)
+    assert sim.context_tokens == guide.context_tokens == CONTEXT_TOKENS
+    assert sim.output_tokens == TOTAL_MAX
+    engines.close()
 
 
 # --- starting on demand --------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ async def run(name: str, first: int, count: int | None, seconds: float, case: Ca
             click.echo(f"{name}: the case is good")
             return
         bounds = {"seconds": seconds} if count is None else {"count": count}
-        done = await fuzz(name, target, first, **bounds)  # type: ignore[arg-type]
+        done = await fuzz(name, target, first, **bounds)
     click.echo(f"{name}: {done} cases from {first} on, {time.monotonic() - started:.1f} s, no failure")
 
 

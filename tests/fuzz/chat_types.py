@@ -87,29 +87,21 @@ def good(rule: Rule) -> Any:
 
 def tagged(rule: Variant, word: str) -> dict[str, Any]:
     """A good value of one variant."""
-    value: dict[str, Any] = {rule.tag: word}
-    return value | good(rule.variants[word])
+    return {rule.tag: word, **good(rule.variants[word])}
 
 
 def wrong(rule: Rule) -> Iterator[tuple[str, Any]]:
     """Values that the rule refuses, each with the path inside it of what is wrong."""
     allowed = takes(rule)
     yield from (("", value) for kind, value in KINDS.items() if kind not in allowed)
+    yield from (("", value) for value in beyond(rule))
     match rule:
         case Nullable():
-            yield from (pair for pair in wrong(rule.rule) if pair not in [("", None)])
+            yield from (pair for pair in wrong(rule.rule) if pair != ("", None))
         case OneOf():
             for choice in rule.choices.values():
                 yield from (pair for pair in wrong(choice) if pair[0] or kind_of(pair[1]) in takes(choice))
-        case Integer() | Number():
-            yield from (("", rule.low - 1), ("", rule.high + 1))
-        case Text():
-            if rule.high is not None:
-                yield "", "1" * (rule.high + 1)
-        case Word():
-            yield "", "no such word"
         case Messages():
-            yield "", []
             yield from ((f"[0]{path}", [value]) for path, value in wrong(MESSAGE))
         case Array():
             yield from ((f"[0]{path}", [value]) for path, value in wrong(rule.item))
@@ -119,6 +111,22 @@ def wrong(rule: Rule) -> Iterator[tuple[str, Any]]:
             yield from ((f".1{path}", {"1": value}) for path, value in wrong(rule.item))
         case Variant():
             yield from wrong_variants(rule)
+
+
+def beyond(rule: Rule) -> list[Any]:
+    """Values of the right type beyond the rule's limits."""
+    match rule:
+        case Integer() | Number():
+            return [rule.low - 1, rule.high + 1]
+        case Text(high=int(high)):
+            return ["1" * (high + 1)]
+        case Word():
+            return ["no such word"]
+        case Messages():
+            return [[]]
+        case Array(high=int(high)):
+            return [[good(rule.item)] * (high + 1)]
+    return []
 
 
 def wrong_fields(rule: Record, base: dict[str, Any]) -> Iterator[tuple[str, Any]]:

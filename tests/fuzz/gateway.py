@@ -14,7 +14,8 @@ from random import Random
 from typing import Any
 
 from tests.fakes.chaos import ChaosUpstream, Close, Hang, Pause, Reset, Send, Step, chunked, whole
-from tests.fakes.door import Answer, Door, eventually, opened as opened_door
+from tests.fakes.door import Answer, Door, eventually
+from tests.fakes.door import opened as opened_door
 from tests.fakes.openai_wire import DONE, LAST_USAGE, STOP, completion, delta, event, failure, stream, words
 from tests.fuzz.chat_types import WRONG
 from tests.fuzz.engine import Case, wind_down

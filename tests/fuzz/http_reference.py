@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") +([\x21-\x7e\x80-\xff]+) +HTTP/1\.([01])")
+STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9]) [ -~]+")
 FIELD = re.compile(rb"(" + TOKEN + rb"):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
 CHUNK = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?\r\n")
 
@@ -36,9 +37,7 @@ def read_requests(data: bytes) -> list[Message]:
             at += 1
         try:
             lines, at = read_head(data, at)
-            first = REQUEST_LINE.fullmatch(lines[0])
-            if first is None:
-                raise Malformed
+            first = matched(REQUEST_LINE, lines[0])
             headers = read_fields(lines[1:])
             close = first[3] == b"0" or b"close" in headers.get(b"connection", b"").lower()
             found.append(Message(first[1], first[2], None, close, headers))
@@ -54,9 +53,7 @@ def read_responses(data: bytes, methods: list[str]) -> tuple[list[Message], byte
     at = 0
     while at < len(data):
         lines, start = read_head(data, at)
-        first = re.fullmatch(rb"HTTP/1\.1 ([1-5][0-9][0-9]) [ -~]+", lines[0])
-        if first is None:
-            raise Malformed
+        first = matched(STATUS_LINE, lines[0])
         headers = read_fields(lines[1:])
         if first[1] == b"100" and not headers:
             at = start
@@ -76,6 +73,14 @@ def read_responses(data: bytes, methods: list[str]) -> tuple[list[Message], byte
     return found, b""
 
 
+def matched(pattern: re.Pattern[bytes], line: bytes) -> re.Match[bytes]:
+    """The match of a whole line."""
+    match = pattern.fullmatch(line)
+    if match is None:
+        raise Malformed
+    return match
+
+
 def read_head(data: bytes, at: int) -> tuple[list[bytes], int]:
     """The lines of the head that begins here, and where its body begins."""
     end = data.find(b"\r\n\r\n", at)
@@ -91,9 +96,7 @@ def read_fields(lines: list[bytes]) -> dict[bytes, bytes]:
     """Fields by lower-case name. Framing fields may not be repeated."""
     headers: dict[bytes, bytes] = {}
     for line in lines:
-        field = FIELD.fullmatch(line)
-        if field is None:
-            raise Malformed
+        field = matched(FIELD, line)
         name, value = field[1].lower(), field[2].rstrip(b" \t")
         if name in headers and name in {b"content-length", b"transfer-encoding", b"host"}:
             raise Malformed

@@ -6,6 +6,7 @@ What must hold: a body is read exactly when the strict reader reads it, and to t
 
 import json
 import math
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
@@ -26,6 +27,7 @@ SAMPLES: tuple[Any, ...] = (
 WORDS = (
     *(b'"a":', b'"a":1,', b',"a":2', b'"\\u0061":', b'"\\u003a"', b":", b",", b'"', b"\\", b"{", b"}", b"[", b"]"),
     *(b"null", b"NaN", b"-Infinity", b"1e999", b"-1e999", b"1e308", b"0.1e400", b"-0", b"01", b"1.", b".5", b"+1"),
+    *(b"0." + b"1" * 1100, b"0." + b"1" * 1101, b"0." + b"0" * 1073 + b"49", b'"' + b"1" * 1200 + b'"'),
     *(b"18446744073709551615", b"18446744073709551616", b"-9223372036854775809", b"1" * 400, b"1" * 5000),
     *(b'"\\ud800"', b'"\\ud83d\\ude00"', b'"\\udc00\\ud800"', b"\xef\xbb\xbf", b"\xff", b"\xc0\x80", b"\xed\xa0\x80"),
     *(b"\x00", b"\t", b"\n", b"\x0c", b"\xc2\xa0", b'"\x01"', b"//", b"[" * 70, b"[" * 5000, b'{"a":' * 70),
@@ -57,8 +59,8 @@ def integer(digits: str) -> int:
 
 
 def decimal(digits: str) -> float:
-    """A number that a double holds."""
-    if math.isinf(float(digits)):
+    """A number that a double holds, without an endless row of digits."""
+    if re.search("[0-9]{1101}", digits) or math.isinf(float(digits)):
         raise Refused
     return float(digits)
 

@@ -1,6 +1,6 @@
 """Fuzzes `upstream` against a server that answers with damaged HTTP, cut anywhere and ended in every way.
 
-What must hold: a reply, or an `UpstreamFault`; nothing of a bad reply ever becomes the answer to the next request; in
+What must hold: a reply, or an `UpstreamFault`; whatever came, the next request gets its own answer and no other; in
 the end no connection is counted and every socket is closed.
 """
 
@@ -85,7 +85,9 @@ class UpstreamClient:
             assert pool.active == 0, "still active"
             assert pool.open == pool.idle, "a connection is counted that is not there"
             if up.played == 1:  # the first request may have been sent twice, if its connection was lost at once
-                assert await fetch(pool, "POST") in ((200, MARK), None), "an answer to another request"
+                second = await fetch(pool, "POST")
+                stuck = end == b"hang" and second is None  # a server that hangs may do so on a connection that is kept
+                assert second == (200, MARK) or stuck, ("not the answer to this request", second)
         finally:
             await pool.aclose()
         assert (pool.open, pool.idle, pool.active) == (0, 0, 0)
@@ -110,8 +112,7 @@ async def fetch(pool: Pool, method: str) -> tuple[int, bytes] | None:
             return reply.status, await reply.read(100_000)
         finally:
             reply.close()
-    except UpstreamFault as fault:
-        assert fault.message
+    except UpstreamFault:
         return None
 
 

@@ -119,7 +119,8 @@ def test_f6_a_store_that_is_down_never_makes_a_good_key_bad() -> None:
 
 def test_s16_guessing_keys_is_slowed_and_told_and_harms_nobody_else() -> None:
     """Over the budget of a minute wrong keys get 429, once with an alert; good keys and other addresses do not notice,
-    and the next minute begins anew."""
+    and the next minute begins anew.
+    """
     clock = [100.0]
     store, text, key_id = make()
     ring = Keyring(store, PEPPER)

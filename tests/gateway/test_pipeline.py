@@ -163,15 +163,18 @@ async def test_a_model_may_be_named_in_each_way(name: str) -> None:
 
 
 async def test_s24_a_client_cannot_choose_the_host() -> None:
-    """A base URL in the body is refused by name; one in a header or query changes nothing (CVE-2024-6587)."""
+    """A base URL in the body, a header or the query is refused by name, and nobody is called (CVE-2024-6587)."""
     async with ChaosUpstream([Send(completion())]) as evil, ChaosUpstream([Send(completion())]) as up:
         async with opened(hosts(up)) as door:
             for field in ("api_base", "base_url", "custom_host", "azure_endpoint"):
                 answer = await door.post({**ASK, field: evil.url})
                 assert (answer.status, answer.error["param"]) == (400, field)
-            answer = await door.post(ASK, f"/v1/chat/completions?base_url={evil.url}", x_portkey_custom_host=evil.url)
-            assert answer.status == 200
-            assert not evil.requests
+            answer = await door.post(ASK, f"/v1/chat/completions?base%5Furl={evil.url}")
+            assert (answer.status, answer.error["param"]) == (400, "base_url")
+            answer = await door.post(ASK, x_portkey_custom_host=evil.url)
+            assert (answer.status, answer.error["param"]) == (400, "x-portkey-custom-host")
+            assert (await door.post(ASK, "/v1/chat/completions?api-version=2024-10-21")).status == 200
+            assert not evil.visits
 
 
 async def test_s20_only_listed_headers_pass_either_way() -> None:

@@ -300,8 +300,10 @@ def test_clients_cannot_choose_the_host(name: str) -> None:
 def test_clients_cannot_choose_the_host_outside_the_body() -> None:
     """The same names are refused as query parameters and as headers, whatever their spelling."""
     refuse_hosts(["authorization", "x-api-key", "api-key", "api-version", "openai-organization", "host"])
+    refuse_hosts({b"host": b"x", b"x-api-key": b"y"})
     refuse_hosts({})
     for name in ("api_base", "api-base", "x-custom-host", "x-portkey-custom-host", "azure_endpoint", "base-url"):
-        with pytest.raises(InvalidRequest) as caught:
-            refuse_hosts(["stream", name])
-        assert caught.value.param == name
+        for names in (["stream", name], {b"stream": b"", name.encode(): b"x"}):
+            with pytest.raises(InvalidRequest) as caught:
+                refuse_hosts(names)
+            assert caught.value.param == name

@@ -1,6 +1,7 @@
 """Strict JSON: what is refused, where, and that nothing else is."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -75,7 +76,11 @@ HUGE = "9" * 5000
 
 
 @pytest.mark.parametrize(
-    "number", ["18446744073709551616", "-9223372036854775809", HUGE, "1e999", "-1e999", "1e0400", HUGE + ".5"]
+    "number",
+    [
+        *("18446744073709551616", "-9223372036854775809", HUGE, "-" + HUGE, HUGE + ".5", "-0." + HUGE, "1e-" + HUGE),
+        *("1e999", "-1e999", "1e0400", "9" * 310, "9" * 310 + ".5", "0.1e400", "17" * 150 + "e20"),
+    ],
 )
 def test_f66_numbers_that_do_not_fit_are_refused(number: str) -> None:
     """A number outside 64 bits or outside a double is named in the error, wherever it stands."""
@@ -91,6 +96,59 @@ def test_f66_numbers_that_do_not_fit_are_refused(number: str) -> None:
 def test_numbers_at_the_edge_pass(number: str) -> None:
     """The largest integers of 64 bits, and decimals with more digits than a double keeps, are numbers."""
     assert parse(f'{{"a":{number}}}'.encode()) == {"a": json.loads(number)}
+
+
+@pytest.mark.parametrize("digits", [1099, 1100, 1101, 1102, 1210, 1300])
+@pytest.mark.parametrize("offset", [0, 1, 57, 108, 109])
+def test_a_double_written_out_in_full_passes_and_more_digits_do_not(digits: int, offset: int) -> None:
+    """1,100 digits in a row are a number, one more is a 400, wherever in a body they stand; in a string none count."""
+    text, run = "x" * offset, "7" * digits
+    assert parse(f'{{"s":"{text}{run}"}}'.encode()) == {"s": text + run}
+    body = f'{{"s":"{text}","a":0.{run}}}'.encode()
+    if digits <= 1100:
+        assert parse(body)["a"] == pytest.approx(7 / 9)
+    else:
+        assert refuse(body).message == f"{START}the number {shorten('0.' + run)} is out of range."
+
+
+def test_a_huge_number_far_into_a_body_is_refused_without_its_name() -> None:
+    """A number out of range is refused wherever it stands, and is looked for only near the start."""
+    assert refuse(b'{"a":[' + b"1," * 20_000 + b"1e999]}").message == f"{START}a number in it is out of range."
+
+
+LARGE = [
+    (b'{"a":[', b"9" * 299 + b",", 10_000, b"1e999]}"),
+    (b'{"a":[', b"1." + b"9" * 60 + b",", 480_000, b"1e999]}"),
+    (b'{"a":', b"9", 30 << 20, b"}"),
+    (b'{"a":[', b"9" * 4000 + b",", 8000, b"0]}"),
+    (b'{"a":0.', b"9", 30 << 20, b"e99}"),
+    (b'{"a":"', b"\\ud83d\\ude00", 2 << 20, b'\\ud800"}'),
+    (b'{"a":"', b"\\", 30 << 20, b""),
+    (b"", b"\n", 30 << 20, b"{x"),
+    (b'{"a":"', b"0", 30 << 20, b""),
+]
+
+
+@pytest.mark.parametrize("parts", LARGE, ids=lambda parts: repr(parts[1][:12]))
+def test_large_bad_bodies_are_refused_in_time_in_proportion(parts: tuple[bytes, bytes, int, bytes]) -> None:
+    """A bad body of the largest size is refused within the time that its length allows, whatever is in it."""
+    start, middle, times, end = parts
+    body = start + middle * times + end
+    before = time.process_time()
+    assert refuse(body).status == 400
+    assert time.process_time() - before < 5
+
+
+@pytest.mark.parametrize("lead", [b"", *(b"x" * count for count in range(5, 20)), b"\\\\", b"x\\\\" * 9, b"\\n" * 9])
+@pytest.mark.parametrize("pairs", [0, 1, 5])
+@pytest.mark.parametrize("half", [b"\\ud800", b"\\udc00", b"\\ud800\\u0041", b"\\ud83d\\ud83d\\ude00"])
+def test_the_place_of_half_a_pair_is_exact(lead: bytes, pairs: int, half: bytes) -> None:
+    """Half of a surrogate pair is named by its own place, whatever escapes and pairs stand before and after it."""
+    start = b'{"a":"' + lead + b"\\ud83d\\ude00" * pairs
+    for rest in (b'"}', b"", b'\\n"}', b'xxxxxxxxxxxx"}'):
+        message = refuse(start + half + rest).message
+        assert "half of a surrogate pair" in message
+        assert f"(byte {len(start)})" in message
 
 
 DUPLICATES = [

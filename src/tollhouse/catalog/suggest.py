@@ -5,14 +5,18 @@ taken without being asked for. The work is bounded, for anyone with a key can as
 """
 
 import difflib
+import heapq
 from collections import Counter
 
 from tollhouse.catalog.names import MAX_NAME_CHARS, Names
 from tollhouse.catalog.spelling import loose, plain, words
 from tollhouse.catalog.store import Catalogue, ProviderRow
 
-MAX_CANDIDATES = 20
-MAX_WORDS = 200
+MAX_CANDIDATES = 8
+MAX_COMPARED_CHARS = 40
+MAX_ASKED_WORDS = 12
+MAX_TOLD = 1024
+MAX_WORDS = 64
 MAX_SHOWN = 3
 MIN_LIKENESS = 0.6
 
@@ -24,25 +28,31 @@ class Suggestions:
         self._names = names
         self._catalogue = catalogue
         self._by_word: dict[str, list[str]] = {}
+        self._told: dict[str, str] = {}
         self._own = {host for maker in catalogue.makers for host in maker.hosts}
 
     def closest(self, name: str) -> tuple[str, ...]:
         """At most three names that can be called, the most alike first."""
         if len(name) > MAX_NAME_CHARS:
             return ()
-        wanted = plain(name)
-        bare = wanted.rpartition("/")[2]
-
-        def likeness(candidate: str) -> float:
-            shown = plain(candidate)
-            pairs = ((wanted, shown), (bare, shown.rpartition("/")[2]), (loose(bare), loose(shown.rpartition("/")[2])))
-            return max(difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs)
-
-        ranked = sorted(((likeness(one), one) for one in self._candidates(name)), key=lambda pair: (-pair[0], pair[1]))
-        return tuple(candidate for score, candidate in ranked[:MAX_SHOWN] if score >= MIN_LIKENESS)
+        matchers = [difflib.SequenceMatcher(None, "", spelling, autojunk=False) for spelling in _comparable(name)]
+        ranked = sorted((-_likeness(matchers, _comparable(one)), one) for one in self._candidates(name))
+        return tuple(candidate for score, candidate in ranked[:MAX_SHOWN] if -score >= MIN_LIKENESS)
 
     def explain(self, name: str) -> str:
-        """One or two sentences: that the name means nothing here, why, and what to do."""
+        """One or two sentences: that the name means nothing here, why, and what to do.
+
+        A client in a loop asks for one wrong name again and again, so the last answers are kept.
+        """
+        if len(name) > MAX_NAME_CHARS:
+            return self._sentences(name)
+        if name not in self._told:
+            if len(self._told) >= MAX_TOLD:
+                self._told.clear()
+            self._told[name] = self._sentences(name)
+        return self._told[name]
+
+    def _sentences(self, name: str) -> str:
         shown = name if len(name) <= 100 else name[:100] + "..."
         return " ".join([f"The model {shown!r} does not exist or is not set up here.", *self._why(name)])
 
@@ -70,20 +80,52 @@ class Suggestions:
         return [_lack(row) for row in lacking[:MAX_SHOWN]]
 
     def _candidates(self, name: str) -> list[str]:
-        """The names that share most words with this one, or words like its longest two where they share none."""
+        """The names that share most words with this one, or words like its longest two where they share none.
+
+        Of those that share as many, the ones of about its length: a slip of the finger adds or loses little.
+        """
         if not self._by_word:
             for listed in self._names.listed():
                 for word in words(listed):
                     self._by_word.setdefault(word, []).append(listed)
         shared: Counter[str] = Counter()
-        for word in words(name):
+        asked = sorted(words(name), key=lambda word: (-len(word), word))[:MAX_ASKED_WORDS]
+        for word in asked:
             shared.update(self._by_word.get(word, ()))
         if not shared:
-            for word in sorted(words(name), key=lambda word: (-len(word), word))[:2]:
+            for word in asked[:2]:
                 alike = [known for known in self._by_word if known[0] == word[0]]
                 for near in difflib.get_close_matches(word[:32], alike[:MAX_WORDS], n=2):
                     shared.update(self._by_word[near])
-        return [listed for listed, _ in shared.most_common(MAX_CANDIDATES)]
+        chars = _bare_chars(name)
+        return heapq.nsmallest(MAX_CANDIDATES, shared, lambda one: (-shared[one], abs(_bare_chars(one) - chars)))
+
+
+def _bare_chars(name: str) -> int:
+    """How long a name is without its host."""
+    return len(name) - name.rfind("/")
+
+
+def _comparable(name: str) -> tuple[str, str, str]:
+    """The start of a name in its three spellings: as it stands, without its host, and with its words in order."""
+    shown = plain(name)
+    bare = shown.rpartition("/")[2]
+    return shown[:MAX_COMPARED_CHARS], bare[:MAX_COMPARED_CHARS], loose(bare)[:MAX_COMPARED_CHARS]
+
+
+def _likeness(matchers: list[difflib.SequenceMatcher[str]], candidate: tuple[str, ...]) -> float:
+    """How alike two names are in the spelling that suits them best, from 0 to 1.
+
+    A matcher holds one spelling of the name asked for, which it analyses once. The exact ratio takes long, so it is
+    taken only where its upper bounds leave room for a better one.
+    """
+    best = 0.0
+    for matcher, spelling in zip(matchers, candidate, strict=True):
+        matcher.set_seq1(spelling)
+        least = max(best, MIN_LIKENESS)
+        if matcher.real_quick_ratio() >= least and matcher.quick_ratio() >= least:
+            best = max(best, matcher.ratio())
+    return best
 
 
 def _lack(row: ProviderRow) -> str:

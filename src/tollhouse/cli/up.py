@@ -108,7 +108,6 @@ async def _serve(options: Options, settings: Settings, home: Home) -> int:
     assembler = await Assembler.start(settings, catalogue, config.environment())
     snapshot = await assembler.make(settings)
     keyring = Keyring(home.store, home.pepper)
-    key = _first_key(options, home, keyring)
     parts = make_parts(
         assembler,
         snapshot,
@@ -120,9 +119,11 @@ async def _serve(options: Options, settings: Settings, home: Home) -> int:
     try:
         ports = await app.start()
     except OSError as error:
-        click.echo(f"Cannot listen on {settings.server.host}:{settings.server.port}: {error.strerror}", err=True)
+        where = f"{settings.server.host}:{settings.server.port}"
+        click.echo(f"Cannot listen on {where}: {error.strerror}. Choose another with --port N.", err=True)
+        assembler.close()
         return 1
-    _announce(options, snapshot, assembler, ports, key)
+    _announce(options, snapshot, assembler, ports, _first_key(options, home, keyring))
     code = await _until_signalled(app)
     assembler.close()
     return code
@@ -146,8 +147,14 @@ async def _until_signalled(app: App) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    loop.add_signal_handler(signal.SIGHUP, lambda: reloads.append(loop.create_task(app.parts.reloader.reload())))
-    reloads: list[asyncio.Task[None]] = []
+    reloads: set[asyncio.Task[None]] = set()
+
+    def on_hangup() -> None:
+        task = loop.create_task(app.parts.reloader.reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, on_hangup)
     await stop.wait()
     drain = loop.create_task(app.drain())
     cut = loop.create_task(hurry.wait())

@@ -14,6 +14,8 @@ from tollhouse.types.secret import Secret
 from tollhouse.web.exchange import Exchange
 from tollhouse.web.heads import json_body
 
+_FORWARDING = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip"})
+"""A proxy on this machine makes every stranger a loopback peer."""
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -44,7 +46,8 @@ class Pages:
 
     async def metrics(self, exchange: Exchange) -> None:
         """``/metrics``: the Prometheus text format, to loopback or with the admin key."""
-        if not _is_loopback(exchange.client):
+        forwarded = not exchange.headers.keys().isdisjoint(_FORWARDING)
+        if forwarded or not _is_loopback(exchange.client):
             self._authorise(exchange)
         exchange.reply(200, self._metrics.render(), content_type=_TEXT)
 

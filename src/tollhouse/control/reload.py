@@ -34,7 +34,7 @@ class Reloader:
         self._make = make
         self._log = log
         self._metrics = metrics
-        self._mark = self._look()
+        self._mark = self._seen = self._look()
         self._last: dict[str, Any] = {"at": int(time.time()), "result": "ok", "problems": []}
         self._busy = asyncio.Lock()
 
@@ -47,10 +47,18 @@ class Reloader:
         return (stat.st_ino, stat.st_size, stat.st_mtime_ns) if stat is not None else None
 
     async def follow(self) -> None:
-        """Reloads when the file has changed. Called once a second."""
-        mark = self._look()
-        if mark is not None and mark != self._mark:
-            await self.reload()
+        """Reloads when the file has changed and two looks in a row agree, so that a file is not read while it is being
+        written. Called once a second.
+        """
+        mark, before = self._look(), self._seen
+        self._seen = mark
+        if mark == self._mark or mark != before:
+            return
+        if mark is None:
+            self._mark = None
+            self._refuse(["the configuration file is gone; the settings in force stay in force"])
+            return
+        await self.reload()
 
     async def reload(self) -> None:
         """Reads the settings again. A fault in them is logged, counted and kept for `report`; nothing else changes."""

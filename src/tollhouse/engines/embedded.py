@@ -7,6 +7,8 @@ GGUF models run in llama.cpp: those that the operator names are loaded at start,
 
 import asyncio
 import platform
+import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -22,6 +24,8 @@ from tollhouse.engines.guide.model import Guide
 from tollhouse.engines.local import TINY_NAME, TINY_PATH, LocalEngine, LocalOptions
 from tollhouse.engines.local_gguf import read_facts
 from tollhouse.engines.local_loader import CPU_INFO, INSTALL, LocalEngineError, missing_abilities
+from tollhouse.engines.sim.completion import CONTEXT_TOKENS
+from tollhouse.engines.sim.engine import Engine, Nature
 from tollhouse.engines.sim.model import Sim
 from tollhouse.errors import UpstreamBadResponse, UpstreamUnavailable
 from tollhouse.types.calls import Host, ModelFacts, Prices
@@ -36,6 +40,11 @@ _INSIDE = "http://127.0.0.1/v1"
 _FREE = Prices(0, 0, 0, 0, 0, 0, 0)
 _PATIENCE = Timeouts(connect_s=5.0, first_byte_s=600.0, idle_s=120.0, total_s=3600.0)
 """A long prompt takes minutes on a small machine, and a queued request waits for its turn without a byte."""
+_CLOSE_PATIENCE_S = 2.0
+_LARGE_BYTES = 256 * 1024
+_FIRST = re.compile(rb'\A\{"model":"([\w./-]+)"')
+_LAST = re.compile(rb',"model":"([\w./-]+)"\}\Z')
+"""The model as the first or last field of compact JSON: no inner object and no text looks like this in these places."""
 
 
 class Once(Generic[T]):
@@ -93,7 +102,7 @@ class Switch:
 
     async def send(self, outgoing: Outgoing, timeouts: Timeouts) -> Incoming:
         """See `Connector`. Raises `UpstreamBadResponse` for a model that is not here."""
-        named = _NAMED.decode(outgoing.body).model
+        named = await model_of(outgoing.body)
         connector = self._connectors.get(named)
         if connector is None:
             raise UpstreamBadResponse(f"There is no embedded model {named!r}.")
@@ -110,6 +119,29 @@ class _Named(msgspec.Struct):
 
 
 _NAMED = msgspec.json.Decoder(_Named)
+
+
+async def model_of(body: bytes) -> str:
+    """The model that a request names. A large body is looked through in a thread, and seldom at all."""
+    if len(body) <= _LARGE_BYTES:
+        return _NAMED.decode(body).model
+    if found := _FIRST.match(body) or _LAST.search(body, len(body) - 256):
+        return found[1].decode()
+    return (await asyncio.to_thread(_NAMED.decode, body)).model
+
+
+def _facts_of(name: str, nature: Nature) -> ModelFacts:
+    return ModelFacts(
+        name,
+        f"{HOST}/{name}",
+        CONTEXT_TOKENS,
+        nature.output_tokens,
+        nature.input_kinds,
+        nature.output_kinds,
+        tools=nature.scripted,
+        structured_output=nature.scripted,
+        prices=_FREE,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,23 +162,22 @@ class Engines:
     """GGUF models are called by their own names; the hosts behind these are not shown."""
     lines: list[tuple[str, bool, str]] = field(default_factory=list)
     _running: list[LocalEngine] = field(default_factory=list)
+    _own: list[Engine] = field(default_factory=list)
 
     def add_own(self, settings: Settings) -> None:
         """The models that Tollhouse itself is."""
-        own: dict[str, tuple[Connector, str]] = {}
+        own: dict[str, tuple[Engine, str]] = {}
         if settings.embedded.sim:
             own["sim"] = Sim(), "simulated answers for tests of your own application"
         if settings.embedded.guide:
             own["guide"] = Guide(), "answers questions about Tollhouse from its documentation"
         if not own:
             return
-        facts = {
-            name: ModelFacts(name, f"{HOST}/{name}", tools=name == "sim", structured_output=name == "sim", prices=_FREE)
-            for name in own
-        }
+        facts = {name: _facts_of(name, made.nature) for name, (made, _) in own.items()}
         host = Host(HOST, _INSIDE, auth="none", timeouts=settings.timeouts, label="Tollhouse")
         connector = Switch({name: made for name, (made, _) in own.items()})
         self.hosts.append(Inside(Offer(host, facts, closed=True), connector, {}))
+        self._own += [made for made, _ in own.values()]
         self.lines += [(f"{HOST}/{name}", True, what) for name, (_, what) in own.items()]
 
     def add_local(self, name: str, facts: ModelFacts, start: Callable[[], Awaitable[LocalEngine]]) -> None:
@@ -171,9 +202,12 @@ class Engines:
         self.aliases[name] = (f"{name}#{name}",)
 
     def close(self) -> None:
-        """Stops the GGUF models."""
+        """Ends all work, so that the process can end; GGUF models share `_CLOSE_PATIENCE_S` to finish theirs."""
+        for own in self._own:
+            own.stop()
+        until = time.monotonic() + _CLOSE_PATIENCE_S
         for engine in self._running:
-            engine.close()
+            engine.close(patience_s=max(0.0, until - time.monotonic()))
 
 
 async def start_engines(settings: Settings) -> Engines:

@@ -21,6 +21,7 @@ import asyncio
 import ctypes
 import re
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ _SILENT, _ERRORS_ONLY = -1, 1
 """The engine writes its log to stderr, where ours is JSON: it is heard only when a model fails to load."""
 _POOLING_MEAN = 1
 _CLOSE_PACE_S = 0.02
+_CLOSE_LEAST_S = 0.2
+"""A server at rest answers within this, however little patience is left."""
 _WORK = re.compile(r"^llamacpp:requests_(?:processing|deferred) [1-9]", re.MULTILINE)
 _FREE = Prices(0, 0, 0, 0, 0, 0, 0)
 _PATIENCE = Timeouts(connect_s=5.0, first_byte_s=600.0, idle_s=120.0, total_s=3600.0)
@@ -139,9 +142,7 @@ class LocalEngine:
         until = time.monotonic() + patience_s
         while self._servers:
             server = self._servers.pop()
-            while (busy := _is_busy(server)) and time.monotonic() < until:
-                time.sleep(_CLOSE_PACE_S)
-            if busy:
+            if not _rests_by(server, until):
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(server))  # a reference that is never given back
 
     async def aclose(self, *, patience_s: float = 5.0) -> None:
@@ -233,6 +234,28 @@ def _prove(handle: Callable[[dict[str, Any]], Any], request: dict[str, Any], pat
         raise _cannot_run(path) from error
     if "error" in answer:
         raise _cannot_run(path)
+
+
+def _rests_by(server: Any, until: float) -> bool:
+    """Whether the server has no work left at that moment (of `time.monotonic`).
+
+    It is asked in a thread that may be left behind: it answers between two batches, which on a slow machine is late.
+    """
+    rests = threading.Event()
+
+    def look() -> None:
+        while _is_busy(server):
+            if time.monotonic() > until:
+                return
+            time.sleep(_CLOSE_PACE_S)
+        rests.set()
+
+    looking = threading.Thread(target=look, daemon=True, name="tollhouse-local-close")
+    looking.start()
+    if not rests.wait(max(_CLOSE_LEAST_S, until - time.monotonic())):
+        return False
+    looking.join()  # it holds the server, which the caller is to free
+    return True
 
 
 def _is_busy(server: Any) -> bool:

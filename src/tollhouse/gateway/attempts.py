@@ -80,6 +80,7 @@ class Attempts:
                 result = await attempt(target)
             except UpstreamFault as fault:
                 conceal(fault, target.host)
+                fault.headers.setdefault("x-tollhouse-target", target.id)
                 self._record(target, fault)
                 faults.append(fault)
                 if not fault.retryable:
@@ -106,6 +107,11 @@ class Attempts:
         if all(isinstance(fault, UpstreamRateLimited) for fault in faults):
             return UpstreamRateLimited(f"Every target is rate limited ({tried}).", headers=headers)
         return UpstreamUnavailable(f"Every target failed ({tried}).", headers=headers)
+
+    def broke_off(self, target: Target, fault: UpstreamFault) -> None:
+        """An answer failed after its first content: nobody else can be asked, but it is seen."""
+        conceal(fault, target.host)
+        self._metrics.add("tollhouse_answers_broken_off", target.host.name, type(fault).code or "rejected")
 
     def headers(self, target: Target, dropped: tuple[str, ...] = ()) -> str:
         """The header lines that tell the client who answered, and after how many attempts."""

@@ -18,8 +18,9 @@ from tollhouse.dialects.usage import usage_object
 from tollhouse.errors import UpstreamFault
 from tollhouse.gateway import router
 from tollhouse.gateway.admission import Admission
-from tollhouse.gateway.attempts import Attempts, OpenStream, conceal
+from tollhouse.gateway.attempts import Attempts, OpenStream
 from tollhouse.gateway.auth import Keyring
+from tollhouse.gateway.hosts import refuse_hosts
 from tollhouse.gateway.meter import meter_reply, meter_stream
 from tollhouse.ledger.holds import Hold, Ledger
 from tollhouse.snapshot import Live, Snapshot
@@ -51,6 +52,7 @@ class ChatPipeline:
         exchange.notes["key"] = principal.key_id
         self._admission.admit(principal)
         try:
+            refuse_hosts(exchange.headers, exchange.query)
             call = read_chat(await exchange.body())
             exchange.release_body()
             plan = router.plan(snapshot, call.model)
@@ -89,7 +91,7 @@ class ChatPipeline:
                 exchange.begin_stream(headers, heartbeat=snapshot.heartbeat(writer))
                 await _relay(exchange, stream, writer)
             except UpstreamFault as fault:
-                conceal(fault, stream.target.host)
+                attempts.broke_off(stream.target, fault)
                 raise
             finally:
                 stream.incoming.close()

@@ -15,8 +15,9 @@ from tollhouse.dialects.sse import Event, EventParser
 from tollhouse.errors import InvalidRequest, UpstreamBadResponse, UpstreamFault
 from tollhouse.gateway import router
 from tollhouse.gateway.admission import Admission
-from tollhouse.gateway.attempts import Attempts, conceal, decode_answer, without_secrets
+from tollhouse.gateway.attempts import Attempts, decode_answer, without_secrets
 from tollhouse.gateway.auth import Keyring
+from tollhouse.gateway.hosts import refuse_hosts
 from tollhouse.gateway.meter import meter_usage
 from tollhouse.ledger.holds import Hold, Ledger
 from tollhouse.snapshot import Live, Snapshot
@@ -89,6 +90,7 @@ class RelayPipeline:
         exchange.notes["key"] = principal.key_id
         self._admission.admit(principal)
         try:
+            refuse_hosts(exchange.headers, exchange.query)
             call = _read(kind, exchange, await exchange.body())
             exchange.release_body()
             plan = router.plan(snapshot, call.model, kind.path)
@@ -107,7 +109,7 @@ class RelayPipeline:
             try:
                 await carried.carry(exchange)
             except UpstreamFault as fault:
-                conceal(fault, answer.target.host)
+                attempts.broke_off(answer.target, fault)
                 raise
             finally:
                 answer.incoming.close()

@@ -13,10 +13,13 @@ them seen on build 2026.10 of the engine:
   a whole answer gets the chunks put together.
 - *Extras.* ``timings`` and its kin, the token ``id`` in logprobs, and alternatives of a token that nobody asked for are
   not OpenAI's and are taken out.
+- *Size.* The engine tokenizes a prompt whole, at some 60 times its size in memory, before it finds it too long. What is
+  surely over the context is refused here and never sent.
 - *Errors.* A prompt over the context is ``exceed_context_size_error``, media that a model cannot see is a 500, and an
   answer that breaks its model's own format is a 500 too: each is given its real meaning.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -38,6 +41,11 @@ _EXTRAS = ("timings", "__verbose", "prompt_progress", "generation_settings")
 _LEGACY = ("functions", "function_call")
 _FIELD = re.compile(r"Field '([\w.]{1,64})'")
 _NO_MEDIA = re.compile(r"(image|audio|video|file) input is not supported", re.IGNORECASE)
+_TOKEN_BYTES = 16
+"""More than the tokens of any text have on average; only runs of blanks come near it."""
+_SPARE_BYTES = 4096
+"""For what a template does not show the model."""
+_MEDIA = ("image_url", "input_audio", "file")
 _decode = msgspec.json.Decoder().decode
 
 
@@ -50,7 +58,10 @@ class LlamaCpp:
     __slots__ = ()
 
     def encode_chat(self, call: ChatCall, target: Target) -> Encoded:
-        """As OpenAI's, with forced tools as a schema and several choices as a stream."""
+        """As OpenAI's, with forced tools as a schema and several choices as a stream.
+
+        Raises `UpstreamRejected` for more text than the model's context can hold.
+        """
         body = dict(call.body)
         dropped = tuple([name for name in _LEGACY if name in body])
         for name in dropped:
@@ -59,6 +70,8 @@ class LlamaCpp:
             body = with_schema(body, tools)
         elif body.get("tool_choice") == "none":
             body = {name: value for name, value in body.items() if name not in TOOL_FIELDS}
+        if text_bytes(body) > (limit := _most_bytes(target)):
+            raise _beyond(limit, "messages")
         stream = call.stream or (body.get("n") or 1) > 1
         encoded = OPENAI.encode_chat(replace(call, body=body, stream=stream), target)
         return replace(encoded, dropped=encoded.dropped + dropped)
@@ -68,7 +81,12 @@ class LlamaCpp:
         return LlamaReader(OPENAI.decode_chat(call, target), call.body)
 
     def encode_relay(self, kind: str, content_type: str, body: bytes, target: Target) -> Outgoing:
-        """As OpenAI's."""
+        """As OpenAI's. Raises `UpstreamRejected` for an input to embed that the model's context cannot hold."""
+        limit = _most_bytes(target)
+        if kind == "embeddings" and len(body) > limit:
+            given = _decode(body).get("input")
+            if any(text_bytes(one) > limit for one in (given if isinstance(given, list) else [given])):
+                raise _beyond(limit, "input")
         return OPENAI.encode_relay(kind, content_type, body, target)
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFault:
@@ -94,6 +112,36 @@ class LlamaCpp:
 
 
 PROVIDER = LlamaCpp()
+
+
+def text_bytes(value: Any) -> int:
+    """The bytes of text in a JSON value, without media: about as long as the JSON, which is not written for it."""
+    total = 0
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            total += len(item) if item.isascii() else len(item.encode(errors="replace"))
+        elif isinstance(item, dict):
+            total += sum(map(len, item)) + len(item)
+            waiting += [part for name, part in item.items() if name not in _MEDIA]
+        elif isinstance(item, list):
+            total += len(item)
+            waiting += item
+    return total
+
+
+def _most_bytes(target: Target) -> float:
+    """The most bytes that are worth sending; infinite where the context is not known."""
+    context = target.facts.context_tokens if target.facts is not None else None
+    return math.inf if context is None else _TOKEN_BYTES * context + _SPARE_BYTES
+
+
+def _beyond(limit: float, param: str) -> UpstreamRejected:
+    message = f"The {param} cannot fit into the model's context: they have more than {limit:.0f} bytes. Shorten them."
+    if param == "input":
+        message = f"An input cannot fit into the model's context: it has more than {limit:.0f} bytes. Shorten it."
+    return UpstreamRejected(message, status=400, param=param, code="context_length_exceeded")
 
 
 def _error_of(body: bytes) -> dict[str, Any]:

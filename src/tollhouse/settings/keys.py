@@ -46,7 +46,10 @@ class Server:
     )
     max_connections: int = key(10_000, "client connections open at once", least=1, most=1_000_000)
     max_in_flight: int = key(2000, "requests served at once; one more gets 503", least=1, most=1_000_000)
-    drain_s: float = key(30.0, "how long live answers may run on after SIGTERM", unit="s", least=0, most=3600)
+    drain_grace_s: float = key(
+        0.5, "after SIGTERM, how long /readyz says 503 before connections are refused", unit="s", least=0, most=600
+    )
+    drain_s: float = key(300.0, "how long live answers may run on after SIGTERM", unit="s", least=0, most=3600)
     heartbeat_s: float = key(
         15.0, "longest silence on an open stream before a heartbeat is sent", unit="s", least=0.1, most=600
     )

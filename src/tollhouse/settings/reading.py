@@ -40,6 +40,11 @@ class ConfigInvalid(Exception):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+def visible(text: str) -> str:
+    """The text on one line: what a terminal or a log would act on (a line break, an escape) is written as its code."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 @dataclass(slots=True)
 class Problems:
     """The faults found so far."""
@@ -48,7 +53,7 @@ class Problems:
 
     def add(self, path: str, message: str, fix: str = "") -> None:
         """Notes a fault and carries on."""
-        self.found.append(Problem(path, message, fix))
+        self.found.append(Problem(visible(path), visible(message), visible(fix)))
 
     def unknown(self, path: str, name: str, names: Iterable[str]) -> None:
         """Notes a name that is none of ``names``, with the closest of them."""
@@ -108,7 +113,7 @@ def read_file(path: Path, problems: Problems) -> tuple[dict[str, Any], bool]:
     Numbers with a fraction stay `Decimal`, so that a price is what was written. An unreadable file is one problem.
     """
     try:
-        with open(path, "rb", opener=_open_at_once) as source:
+        with open(path, "rb", opener=open_at_once) as source:
             status = os.fstat(source.fileno())
             if not stat.S_ISREG(status.st_mode):
                 problems.add(str(path), "not a regular file")
@@ -123,7 +128,7 @@ def read_file(path: Path, problems: Problems) -> tuple[dict[str, Any], bool]:
     return _parse(data, path, problems), bool(status.st_mode & stat.S_IROTH)
 
 
-def _open_at_once(path: str, flags: int) -> int:
+def open_at_once(path: str, flags: int) -> int:
     """Opens without waiting: a named pipe would block until somebody writes to it."""
     return os.open(path, flags | os.O_NONBLOCK)
 
@@ -207,12 +212,14 @@ def describe_kind(kind: Any) -> str:
     """What a setting expects, in words."""
     if get_origin(kind) is tuple:
         return "a list of strings"
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a string", Path: "a path"}
-    return names.get(kind, "a number")
+    names = {bool: "true or false", int: "a whole number", float: "a finite number", str: "a string", Path: "a path"}
+    return names.get(kind, "a finite number")
 
 
 def describe(raw: object) -> str:
     """What was found, by type only: the value itself may be a secret."""
+    if isinstance(raw, Decimal) and not raw.is_finite():
+        return "nan or infinity"
     names: Mapping[type, str] = {
         bool: "a boolean",
         int: "a whole number",

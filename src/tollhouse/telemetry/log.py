@@ -1,11 +1,14 @@
 """Structured log lines: one event, one line of JSON, written off the request path.
 
-Records are queued in memory and written by `flush`, which the server's sweep calls, or the record that fills the
-queue. A sink that is dead never fails a request: what it does not take is dropped and counted. Strings are
+Records are queued in memory and handed over by `flush`, which the server's sweep calls, or the record that fills the
+queue. Once `start` is called a thread of their own writes them, so that a reader who has stopped reading holds nobody:
+the queue is bounded, and what does not fit, or a dead sink does not take, is dropped and counted. Strings are
 JSON-escaped, so no value can break out of its line or colour a terminal (control characters, ANSI, bidi marks).
 """
 
+import queue
 import sys
+import threading
 import time
 from typing import IO, Any
 
@@ -15,6 +18,7 @@ from tollhouse.telemetry.redact import redact
 
 LEVELS = ("debug", "info", "warning", "error")
 _FLUSH_LINES = 512
+_MAX_BATCHES = 40
 _MAX_TEXT = 2_000
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
 
@@ -43,7 +47,22 @@ class Log:
         self._text = text
         self._sink = sink if sink is not None else sys.stderr.buffer
         self._records: list[dict[str, Any]] = []
+        self._batches: queue.Queue[tuple[bytes, int]] | None = None
         self.dropped = 0
+
+    def start(self) -> None:
+        """From now on a thread writes. It is a daemon: a sink that blocks for ever does not keep the process."""
+        if self._batches is None:
+            self._batches = queue.Queue(_MAX_BATCHES)
+            threading.Thread(target=self._drain, args=(self._batches,), name="log", daemon=True).start()
+
+    def stop(self, patience_s: float = 1.0) -> None:
+        """Hands over what is queued and waits a moment until it is written."""
+        self.flush()
+        batches = self._batches
+        deadline = time.monotonic() + patience_s
+        while batches is not None and batches.unfinished_tasks and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def event(self, level: str, name: str, **fields: Any) -> None:
         """Queues one line. ``fields`` hold no prompt, no answer, no credential; their strings are redacted anyway."""
@@ -63,16 +82,30 @@ class Log:
             self.flush()
 
     def flush(self) -> None:
-        """Writes what is queued. A broken sink loses the lines, not the process."""
+        """Hands over what is queued. A broken sink loses the lines, not the process."""
         records, self._records = self._records, []
         if not records:
             return
         data = b"".join(map(_render, records)) if self._text else _escape(_ENCODER.encode_lines(records))
+        if self._batches is None:
+            self._write(data, len(records))
+            return
+        try:
+            self._batches.put_nowait((data, len(records)))
+        except queue.Full:
+            self.dropped += len(records)
+
+    def _drain(self, batches: "queue.Queue[tuple[bytes, int]]") -> None:
+        while True:
+            self._write(*batches.get())
+            batches.task_done()
+
+    def _write(self, data: bytes, lines: int) -> None:
         try:
             self._sink.write(data)
             self._sink.flush()
         except (OSError, ValueError):
-            self.dropped += len(records)
+            self.dropped += lines
 
 
 def _render(record: dict[str, Any]) -> bytes:

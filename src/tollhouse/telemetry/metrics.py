@@ -18,6 +18,7 @@ BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 COUNTERS = {
     "tollhouse_requests": ("Requests answered.", ("route", "status")),
     "tollhouse_attempts": ("Attempts at an upstream, by how they ended: ok or an error code.", ("host", "outcome")),
+    "tollhouse_answers_broken_off": ("Answers that failed after their first content.", ("host", "code")),
     "tollhouse_tokens": ("Tokens metered, by class.", ("host", "model", "class")),
     "tollhouse_estimated_usage": ("Answers whose upstream gave no usage, so that tokens were estimated.", ("host",)),
     "tollhouse_client_disconnects": ("Requests whose client left before the end.", ("route",)),

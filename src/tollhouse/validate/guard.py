@@ -7,7 +7,8 @@ bounded depth, keys and values. Each step is cheap for honest bodies and linear 
 
 1. msgspec decodes. It refuses by itself bad UTF-8, a byte order mark, raw control characters, NaN, Infinity, 1e999
    and halves of surrogate pairs. It does not refuse equal keys (the last wins), long integers, or deep nesting up to
-   the interpreter's recursion limit. A body so long that it could hold too many values is counted before it.
+   the interpreter's recursion limit. A body so long that it could hold too many values is counted before it, and
+   a number of more than 1,100 digits in a row is refused before it: no type needs them, and converting them is slow.
 2. One walk over the values, level by level, checks depth, keys and integers.
 3. Equal keys show in what is left of them. Encoding the decoded value gives back the very bytes of a client that
    sends no white space: then nothing was lost. For other clients colons are counted: encoding keeps every colon of
@@ -25,7 +26,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from tollhouse.errors import InvalidRequest
-from tollhouse.validate.spelling import join_path, name_kind, shorten
+from tollhouse.validate.spelling import LONGEST, join_path, name_kind, shorten
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,11 @@ SMALLEST_INTEGER, LARGEST_INTEGER = -(1 << 63), (1 << 64) - 1  # what fits an in
 SLICE_BYTES = 1 << 20
 SMALL_BYTES = 4096
 DIGITS_ALIKE = bytes(ord("0") if chr(code).isdigit() and code < 128 else code for code in range(256))
+MAX_DIGITS = 1100  # enough to write any double out in full: 2**-1074 has 1074 decimals
+SAMPLE_STEP = 110
+SAMPLED_RUN = b"0" * (MAX_DIGITS // SAMPLE_STEP)
+OVERLONG_RUN = b"0" * (MAX_DIGITS + 1)
+SEARCHED_BYTES = 1 << 14
 LONG_RUN = b"0" * 19  # 10**18 has 19 digits, and is the first of its length that int64 holds
 
 
@@ -54,6 +60,7 @@ def parse(body: bytes, limits: Limits = LIMITS) -> dict[str, Any]:
     """The object that ``body`` holds. Raises `InvalidRequest` that says what is wrong, and where."""
     if len(body) > limits.values:
         check_size(body, limits)
+    check_digits(body)
     try:
         value = decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -85,6 +92,23 @@ def check_size(body: bytes, limits: Limits) -> None:
     outside = outside_strings(body)
     if outside.count(b",") + outside.count(b"[") + outside.count(b"{") > limits.values:
         raise InvalidRequest(f"{PREFIX}it has more than {limits.values} values.", code="invalid_json")
+
+
+def check_digits(body: bytes) -> None:
+    """No number has a run of more than `MAX_DIGITS` digits: converting such a run costs more than a body should.
+
+    A run that long covers ten samples in a row, so the samples alone clear almost every body.
+    """
+    if SAMPLED_RUN not in body[::SAMPLE_STEP].translate(DIGITS_ALIKE) or OVERLONG_RUN not in body.translate(
+        DIGITS_ALIKE
+    ):
+        return
+    outside = outside_strings(body)
+    start = outside.translate(DIGITS_ALIKE).find(OVERLONG_RUN)
+    if start >= 0:
+        first = outside[max(0, start - LONGEST) : start]
+        sign_and_more = first[len(first.rstrip(b"+-.0123456789eE")) :]
+        refuse_number((sign_and_more + outside[start : start + 2 * LONGEST]).decode(errors="replace"))
 
 
 def outside_strings(body: bytes) -> bytes:
@@ -155,8 +179,9 @@ def refuse_depth(limits: Limits) -> NoReturn:
 
 
 def refuse_number(digits: str) -> NoReturn:
-    """A number too large for any of the usual types."""
-    raise InvalidRequest(f"{PREFIX}the number {shorten(digits)} is out of range.", code="invalid_json")
+    """A number too large for any of the usual types; without ``digits`` where looking for it would take too long."""
+    which = f"the number {shorten(digits)}" if digits else "a number in it"
+    raise InvalidRequest(f"{PREFIX}{which} is out of range.", code="invalid_json")
 
 
 # --- equal keys --------------------------------------------------------------------------------------------------
@@ -210,15 +235,20 @@ def find_steps(whole: Any, wanted: Any) -> list[str | int]:
 # --- what to tell the client -------------------------------------------------------------------------------------
 
 PLACE = re.compile(r"(?:JSON is malformed: )?(.*) \(byte (\d+)\)$")
-HUGE = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?[eE][-+]?[0-9]+|-?[0-9.]{300,}")
+NUMBER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]++(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+")
 LONE = re.compile(
     rb"\\u[dD](?:[89abAB]..(?!\\u[dD][c-fC-F])|[c-fC-F]..(?<!\\u[dD][89abAB]..\\u[dD][c-fC-F]..))", re.DOTALL
 )
+ESCAPE_BYTES = 6  # of \ud83d, one half of a surrogate pair
 
 
 def explain(body: bytes, error: msgspec.DecodeError | UnicodeDecodeError) -> NoReturn:
-    """Says why msgspec refused ``body``. msgspec's text gives most places; the others are looked for here."""
-    if not body.strip():
+    """Says why msgspec refused ``body``. msgspec's text gives most places; the others are looked for here.
+
+    Each search is one pass, or stays in a few bytes around the place where msgspec stopped: a bad body must cost no
+    more than a good one.
+    """
+    if not body or body.isspace():
         raise InvalidRequest(f"{PREFIX}it is empty.")
     if body.startswith(b"\xef\xbb\xbf"):
         refuse_at(body, 0, "it starts with a byte order mark")
@@ -226,21 +256,32 @@ def explain(body: bytes, error: msgspec.DecodeError | UnicodeDecodeError) -> NoR
         body.decode()
     except UnicodeDecodeError as bad:  # msgspec's own counts from the start of the string
         refuse_at(body, bad.start, "invalid UTF-8")
-    lone = LONE.search(body.replace(b"\\\\", b"__"))
-    if lone:
-        refuse_at(body, lone.start(), "an escape that is half of a surrogate pair")
     if isinstance(error, msgspec.ValidationError):
         refuse_number(find_huge_number(body))
     placed = PLACE.match(str(error))
+    stop = int(placed[2]) if placed else len(body)
+    lone = find_lone_half(body, stop) if not placed or "surrogate" in placed[1] else None
+    if lone is not None:
+        refuse_at(body, lone, "an escape that is half of a surrogate pair")
     if placed:
-        refuse_at(body, int(placed[2]), placed[1])
-    refuse_at(body, len(body), "it ends too early")
+        refuse_at(body, stop, placed[1])
+    refuse_at(body, stop, "it ends too early")
+
+
+def find_lone_half(body: bytes, stop: int) -> int | None:
+    """Where half of a surrogate pair stands that made msgspec stop, which reads at most the escape after it."""
+    start = max(0, stop - 3 * ESCAPE_BYTES)
+    before, near = body[:start], body[start : stop + ESCAPE_BYTES]
+    if (len(before) - len(before.rstrip(b"\\"))) % 2:  # an escape straddles the edge
+        near = b"_" + near[1:]
+    lone = LONE.search(near.replace(b"\\\\", b"__"), max(0, stop - 2 * ESCAPE_BYTES) - start)
+    return start + lone.start() if lone else None
 
 
 def find_huge_number(body: bytes) -> str:
-    """The first number that no double holds."""
-    tokens = (match[0].decode() for match in HUGE.finditer(outside_strings(body)))
-    return next((token for token in tokens if math.isinf(float(token))), "in it")
+    """The first number that no double holds, if it is among the first numbers of the body."""
+    tokens = (match[0].decode() for match in NUMBER.finditer(outside_strings(body)[:SEARCHED_BYTES]))
+    return next((token for token in tokens if math.isinf(float(token))), "")
 
 
 def refuse_at(body: bytes, offset: int, why: str) -> NoReturn:

@@ -55,11 +55,15 @@ CHOOSERS = ("api_base", "api_host", "azure_endpoint", "base_url", "custom_host",
 PREFIXES = ("", "x_", "x_litellm_", "x_portkey_")
 SPELLINGS = [prefix + name for prefix in PREFIXES for name in CHOOSERS]
 HOST_NAMES = frozenset(SPELLINGS + [name.replace("_", "-") for name in SPELLINGS])
+EITHER = frozenset[str | bytes]([*HOST_NAMES, *(name.encode() for name in HOST_NAMES)])
 
 
-def refuse_hosts(names: Collection[str]) -> None:
-    """Raises `InvalidRequest` when one of the lower-case names, of headers or query parameters, chooses a host."""
-    if HOST_NAMES.isdisjoint(names):
+def refuse_hosts(names: Collection[str] | Collection[bytes]) -> None:
+    """Raises `InvalidRequest` when one of the lower-case names, of headers or query parameters, chooses a host.
+
+    The names of headers may be bytes, as the web server keeps them.
+    """
+    if EITHER.isdisjoint(names):
         return
-    name = min(HOST_NAMES.intersection(names))
+    name = min(name if isinstance(name, str) else name.decode() for name in EITHER.intersection(names))
     raise InvalidRequest(f"The parameter '{name}' is not accepted: {WHY}", param=name, code="unsupported_parameter")

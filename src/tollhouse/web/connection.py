@@ -78,16 +78,12 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._reading: Exchange | None = None
         self._raw_bytes = 0  # received since the current head, or body, began
-        self._header_bytes = 0
-        self._unread_bytes = 0
+        self._header_bytes = self._unread_bytes = 0
         self._deaf = False  # what arrives is no longer read, for it cannot be trusted
         self._resumed: asyncio.Future[None] | None = None
         self._head_started_at = 0.0
         self._since = 0.0  # when the connection became idle, or the current body began
-        self._written_at = 0.0
-        self._paused_at = 0.0
-        self._eof_at = 0.0
-        self._linger_until = 0.0
+        self._written_at = self._paused_at = self._eof_at = self._linger_until = 0.0
         self.client = ""
 
     # --- the socket ------------------------------------------------------------------------------------------
@@ -197,8 +193,20 @@ class Connection(asyncio.Protocol):
             and self._raw_bytes > _CHUNK_OVERHEAD_BYTES + limits.max_header_bytes + 8 * reading.body_bytes
         ):
             self._refuse(InvalidRequest("The chunked body is mostly chunk framing."))
-        if self._queue and (len(self._queue) >= limits.pipeline_depth or self._unread_bytes > limits.max_header_bytes):
-            self._pause_reading()
+        if len(self._queue) >= limits.pipeline_depth or self._unread_bytes > limits.pipeline_bytes:
+            self._drop_surplus()
+
+    def _drop_surplus(self) -> None:
+        """A client that sends far ahead of its answers gets those to the requests it has sent whole, then a close.
+
+        The socket is read on, for nothing else tells that the client has left.
+        """
+        self._deaf = True
+        self._head_started_at = 0.0
+        reading, self._reading = self._reading, None
+        if reading is not None and reading in self._queue:
+            self._queue.remove(reading)
+            self._host.bodies_bytes -= reading.body_bytes
 
     def on_message_begin(self) -> None:
         """llhttp: the first byte of a request."""
@@ -217,6 +225,9 @@ class Connection(asyncio.Protocol):
         exchange = self._reading
         if exchange is None or not self._head_started_at:
             return
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes > self._host.limits.max_header_bytes:
+            return  # judged when the head is complete; nothing more of it is kept
         key = _NAMES.get(name) or name.lower()
         headers = exchange.headers
         if key in headers:
@@ -224,7 +235,6 @@ class Connection(asyncio.Protocol):
                 exchange.fault = InvalidRequest(f"The header '{key.decode('latin-1')}' is given twice.")
             value = headers[key] + b", " + value
         headers[key] = value
-        self._header_bytes += len(name) + len(value)
 
     def on_headers_complete(self) -> None:
         """llhttp: the head is complete; the exchange takes its place in the queue."""
@@ -290,12 +300,12 @@ class Connection(asyncio.Protocol):
         self._host.bodies_bytes -= exchange.body_bytes
         if self._transport is None:
             return
-        if not exchange.complete or exchange.fault is not None:
-            self._linger(self._transport)
-        elif exchange.keep_alive and self._queue:
-            self._resume_reading()
+        if exchange.complete and exchange.fault is None and exchange.keep_alive and self._queue:
+            self._unread_bytes = 0
             self._start_next()
-        elif not exchange.keep_alive or self._eof_at or self._deaf or self._host.draining:
+        elif not exchange.complete or exchange.fault is not None or self._deaf:
+            self._linger(self._transport)
+        elif not exchange.keep_alive or self._eof_at or self._host.draining:
             self._transport.close()
         else:
             self._since = self._loop.time()
@@ -325,18 +335,8 @@ class Connection(asyncio.Protocol):
         """
         self._deaf = True
         self._linger_until = self._loop.time() + self._host.limits.linger_s
-        self._resume_reading()
         if transport.can_write_eof():
             transport.write_eof()
-
-    def _pause_reading(self) -> None:
-        if self._transport is not None and self._transport.is_reading():
-            self._transport.pause_reading()
-
-    def _resume_reading(self) -> None:
-        self._unread_bytes = 0
-        if self._transport is not None and not self._transport.is_reading():
-            self._transport.resume_reading()
 
     # --- what the server asks --------------------------------------------------------------------------------
 

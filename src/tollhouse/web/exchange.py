@@ -182,5 +182,5 @@ class Exchange:
             return
         self.streaming = False
         self.heartbeat = None
-        lines = "".join([f"{name}: {value}\r\n" for name, value in fault.headers.items()])
+        lines = "".join([header_line(name, value) for name, value in fault.headers.items()])
         self.reply(fault.status, json_body(body), lines)

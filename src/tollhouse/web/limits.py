@@ -22,7 +22,9 @@ class ServerLimits:
     heartbeat_s: float = 15.0
     half_close_grace_s: float = 0.75
     linger_s: float = 2.0
-    pipeline_depth: int = 32
+    pipeline_depth: int = 128
+    pipeline_bytes: int = 256 * 1024
+    """Requests, and bytes of their bodies, that may wait behind the one being served."""
     write_buffer_bytes: int = 128 * 1024
 
     @property

@@ -57,15 +57,19 @@ class Server:
         return sum(connection.busy for connection in self.connections)
 
     def _sweep(self, loop: asyncio.AbstractEventLoop, on_tick: Callable[[], None] | None) -> None:
+        # The next look is arranged first: whatever goes wrong in this one, deadlines go on.
+        self._sweeper = loop.call_later(self.limits.sweep_s, self._sweep, loop, on_tick)
         now = loop.time()
         for connection in tuple(self.connections):
             connection.check(now)
         if on_tick is not None:
             on_tick()
-        self._sweeper = loop.call_later(self.limits.sweep_s, self._sweep, loop, on_tick)
 
-    async def drain(self, limit_s: float) -> None:
-        """Stops accepting, waits for every exchange, and after ``limit_s`` ends those that remain."""
+    async def drain(self, limit_s: float, grace_s: float = 0.0) -> None:
+        """Goes on for ``grace_s``, in which load balancers see that it is not ready; then stops accepting, waits for
+        every exchange, and after ``limit_s`` ends those that remain.
+        """
+        await asyncio.sleep(grace_s)
         self.draining = True
         if self._listener is not None:
             self._listener.close()

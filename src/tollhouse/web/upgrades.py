@@ -1,8 +1,8 @@
 """Upgrades that are not taken up: the request is read on as if it had not asked. Called by `web.connection`.
 
 A server may ignore Upgrade (RFC 9110 section 7.8), and the client then expects an ordinary answer: Java's HTTP client
-asks for h2c with every first request, its body included. httptools stops behind such a head as if the request were over.
-So a new parser is put in its place, which has been shown nothing but the framing of what comes next.
+asks for h2c with every first request, its body included. httptools stops behind such a head as if the request were
+over. So a new parser is put in its place, which has been shown nothing but the framing of what comes next.
 """
 
 from typing import Protocol

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from tollhouse.engines.sim import speech, tokens
+from tollhouse.engines.sim.document import Abandoned
 from tollhouse.engines.sim.draws import Draws
-from tollhouse.engines.sim.refusal import wrong_value
+from tollhouse.engines.sim.refusal import Refusal, wrong_value
 from tollhouse.engines.sim.request import Request
 from tollhouse.engines.sim.tools import Call
 
+CONTEXT_TOKENS = 1 << 22
+"""The longest prompt, in the tokens of `tokens`: about 20 MB of common text."""
 TOTAL_MAX = 200_000
 LOGPROBS_MAX = 100_000
 SEEDED_AT = 1_767_225_600  # 2026-01-01T00:00:00Z: the `created` of every seeded answer, so that its bytes repeat
@@ -86,7 +89,7 @@ Speaker = Callable[[Request, int, Draws], Said]
 
 
 def complete(request: Request, say: Speaker, chance: Chance, fingerprint: str) -> Completion:
-    """The answer to a request. Raises `Refusal`.
+    """The answer to a request. Raises `Refusal`, and `Abandoned` when the client has left.
 
     With a seed everything depends on the request alone, ``id`` and ``created`` too; with temperature or top_p 0 the
     text does; otherwise each answer is its own.
@@ -98,7 +101,11 @@ def complete(request: Request, say: Speaker, chance: Chance, fingerprint: str) -
     else:
         root = Draws(f"greedy {text}" if request.greedy else f"{chance.entropy} {text}")
     check_size(request)
-    choices = tuple(cut(request, index, say(request, index, root.fork()), names, root) for index in range(request.n))
+    choices: list[Choice] = []
+    for index in range(request.n):
+        if request.gone():
+            raise Abandoned
+        choices.append(cut(request, index, say(request, index, root.fork()), names, root))
     head: dict[str, Any] = {
         "id": f"chatcmpl-{names.name(LETTERS)}",
         "created": chance.now_s if request.seed is None else SEEDED_AT,
@@ -108,11 +115,18 @@ def complete(request: Request, say: Speaker, chance: Chance, fingerprint: str) -
     if isinstance(tier, str):
         head["service_tier"] = {"fast": "priority", "auto": "default"}.get(tier, tier)
     head["system_fingerprint"] = fingerprint
-    return Completion(request, head, choices, usage(request, choices))
+    return Completion(request, head, tuple(choices), usage(request, tuple(choices)))
 
 
 def check_size(request: Request) -> None:
-    """Raises `Refusal` for an answer that would take more memory than it is worth."""
+    """Raises `Refusal` for a prompt over the context, and an answer that would take more memory than it is worth."""
+    if request.prompt.tokens > CONTEXT_TOKENS:
+        raise Refusal(
+            f"This model's maximum context length is {CONTEXT_TOKENS} tokens. However, your messages resulted in "
+            f"{request.prompt.tokens} tokens. Please reduce the length of the messages.",
+            param="messages",
+            code="context_length_exceeded",
+        )
     script = request.script
     length = request.n * max(script.tokens or 0, len(script.reply or "") // 4)
     if length > TOTAL_MAX:

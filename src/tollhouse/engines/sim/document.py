@@ -7,7 +7,8 @@ wrong answer is worse than a refusal. Drafts 4 to 2020-12 are read alike where t
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
@@ -35,6 +36,15 @@ class SchemaProblem(Exception):
     def __str__(self) -> str:
         place = ", ".join(repr(part) for part in self.path)
         return f"In context=({place}), '{self.keyword}': {self.why}."
+
+
+class Abandoned(Exception):
+    """The work was given up, for nobody waits for it any more."""
+
+
+def awaited() -> bool:
+    """Whether nobody waits: somebody does."""
+    return False
 
 
 def is_count(value: Any) -> bool:
@@ -168,12 +178,17 @@ FLOORS = ("minLength", "minItems", "minProperties", "minContains")
 
 
 class Document:
-    """A surveyed schema. ``spend`` bounds all the work done on it, so that no schema holds the process up."""
+    """A surveyed schema. ``spend`` bounds all the work done on it, so that no schema holds the process up.
 
-    __slots__ = ("_anchors", "_depth", "_machines", "_nodes", "_steps", "_work", "root")
+    ``gone`` tells, from another thread, that nobody waits for the instance.
+    """
 
-    def __init__(self, root: Any) -> None:
+    __slots__ = ("_anchors", "_depth", "_gone", "_listed", "_machines", "_nodes", "_steps", "_work", "root")
+
+    def __init__(self, root: Any, gone: Callable[[], bool] = awaited) -> None:
         self.root = root
+        self._gone = gone
+        self._listed: dict[int, tuple[list[Any], frozenset[Hashable]]] = {}
         self._anchors: dict[str, Any] = {}
         self._machines: dict[str, Machines] = {}
         self._depth = 0
@@ -186,8 +201,10 @@ class Document:
             self.resolve(reference, path)
 
     def spend(self, steps: int = 1) -> None:
-        """Counts work. Raises `SchemaProblem` when there has been too much of it."""
+        """Counts work. Raises `SchemaProblem` when there has been too much of it, `Abandoned` when nobody waits."""
         self._steps += steps
+        if self._gone():
+            raise Abandoned
         if self._steps > STEPS_MAX:
             raise SchemaProblem("schema", "no instance was found in a reasonable number of steps")
 
@@ -202,6 +219,27 @@ class Document:
             yield
         finally:
             self._depth -= 1
+
+    def key(self, value: Any) -> Hashable:
+        """The same for two values that JSON holds equal (1 and 1.0 are, 1 and true are not), and for no others."""
+        if isinstance(value, list | dict):
+            with self.deeper():
+                self.spend(len(value) // 8)
+                if isinstance(value, list):
+                    return ("list", *[self.key(item) for item in value])
+                return frozenset([(name, self.key(item)) for name, item in value.items()])
+        if not is_number(value):
+            return (value,) if isinstance(value, str) else repr(value)
+        # Texts, for the hashes of numbers can be foreseen, and so be made to collide.
+        whole = isinstance(value, int) or (math.isfinite(value) and value.is_integer())
+        return hex(int(value)) if whole else float(value).hex()
+
+    def lists(self, listed: list[Any], value: Any) -> bool:
+        """Whether an ``enum`` of this document has the value."""
+        if id(listed) not in self._listed:
+            self.spend(len(listed) // 8)
+            self._listed[id(listed)] = listed, frozenset([self.key(item) for item in listed])
+        return self.key(value) in self._listed[id(listed)][1]
 
     def machines(self, text: str) -> Machines:
         """The automata of a pattern that occurs in this document."""

@@ -6,6 +6,7 @@ for, it is done in a thread so that the event loop goes on.
 
 import asyncio
 import secrets
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -15,9 +16,10 @@ from dataclasses import dataclass
 from tollhouse.engines.inprocess import Player, Reply, Step, wait_until
 from tollhouse.engines.sim import request as requests
 from tollhouse.engines.sim import wire
-from tollhouse.engines.sim.completion import Chance, Speaker, complete
+from tollhouse.engines.sim.completion import TOTAL_MAX, Chance, Speaker, complete
+from tollhouse.engines.sim.document import Abandoned
 from tollhouse.engines.sim.refusal import Refusal, scripted
-from tollhouse.errors import UpstreamTimeout
+from tollhouse.errors import UpstreamInterrupted, UpstreamTimeout
 from tollhouse.types.wire import Incoming, Outgoing, Timeouts
 
 SMALL = 4096  # bytes of request that are worked on in the loop itself
@@ -48,6 +50,10 @@ class Nature:
     fingerprint: str
     scripted: bool = False
     threaded: bool = False
+    input_kinds: tuple[str, ...] = ("text",)
+    output_kinds: tuple[str, ...] = ("text",)
+    output_tokens: int = TOTAL_MAX
+    """The most that an answer can have; every request is held to `CONTEXT_TOKENS`."""
 
 
 def fresh() -> int:
@@ -67,12 +73,14 @@ class Engine:
         entropy: Callable[[], int] = fresh,
     ) -> None:
         self._say = say
-        self._nature = nature
+        self.nature = nature
         self._now_s = now_s
         self._entropy = entropy
         self._replies: weakref.WeakSet[Reply] = weakref.WeakSet()
         # Threads of its own, so that hard schemas never keep name resolution and the like waiting.
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="tollhouse-engine")
+        self._awaited: set[threading.Event] = set()
+        """Of each request that is being worked on: set once nobody waits for it, which ends the work."""
 
     async def send(self, outgoing: Outgoing, timeouts: Timeouts) -> Incoming:
         """The reply to a chat request; errors are replies too. Raises `UpstreamTimeout` when it takes too long."""
@@ -82,13 +90,12 @@ class Engine:
         chance = Chance(int(self._now_s()), self._entropy())
         try:
             async with asyncio.timeout_at(started_at + limit_s):
-                if self._is_heavy(outgoing.body):
-                    prepared = await loop.run_in_executor(self._workers, self._prepare, outgoing, chance)
-                else:
-                    prepared = self._prepare(outgoing, chance)
+                prepared = await self._prepared(outgoing, chance)
                 await wait_until(started_at + prepared.delay_s)
         except TimeoutError:
             raise UpstreamTimeout(f"No byte of an answer came within {limit_s:g} s.") from None
+        except Abandoned:
+            raise UpstreamInterrupted("The embedded model was stopped.") from None
         player = Player(prepared.steps, started_at=started_at)
         reply = Reply(prepared.status, dict(prepared.headers), player, timeouts=timeouts, started_at=started_at)
         self._replies.add(reply)
@@ -98,26 +105,48 @@ class Engine:
         """Ends every reply that is still being read, and the threads."""
         for reply in list(self._replies):
             reply.close()
+        self.stop()
+
+    def stop(self) -> None:
+        """Gives up all work, so that no thread holds up the end of the process. Returns at once."""
+        for gone in list(self._awaited):
+            gone.set()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
-    def _is_heavy(self, body: bytes) -> bool:
-        return self._nature.threaded or len(body) > SMALL or any(mark in body for mark in WORK)
-
-    def _prepare(self, outgoing: Outgoing, chance: Chance) -> Prepared:
+    async def _prepared(self, outgoing: Outgoing, chance: Chance) -> Prepared:
+        """The reply; work in a thread ends soon after whoever waits for it has left."""
+        gone = threading.Event()
+        if not self._is_heavy(outgoing.body):
+            return self._prepare(outgoing, chance, gone)
+        self._awaited.add(gone)
+        loop = asyncio.get_running_loop()
         try:
-            return self._answer(outgoing, chance)
+            return await loop.run_in_executor(self._workers, self._prepare, outgoing, chance, gone)
+        finally:
+            gone.set()
+            self._awaited.discard(gone)
+
+    def _is_heavy(self, body: bytes) -> bool:
+        return self.nature.threaded or len(body) > SMALL or any(mark in body for mark in WORK)
+
+    def _prepare(self, outgoing: Outgoing, chance: Chance, gone: threading.Event) -> Prepared:
+        """Raises `Abandoned`."""
+        if gone.is_set():
+            raise Abandoned
+        try:
+            return self._answer(outgoing, chance, gone)
         except Refusal as refusal:
             return refused(refusal)
 
-    def _answer(self, outgoing: Outgoing, chance: Chance) -> Prepared:
+    def _answer(self, outgoing: Outgoing, chance: Chance, gone: threading.Event) -> Prepared:
         if outgoing.method != "POST" or not outgoing.path.partition("?")[0].endswith(PATH):
             raise Refusal(f"Invalid URL ({outgoing.method} {outgoing.path})", status=404, code="unknown_url")
-        request = requests.read(outgoing.body, scripted=self._nature.scripted)
+        request = requests.read(outgoing.body, scripted=self.nature.scripted, gone=gone.is_set)
         script = request.script
         failing = script.error is not None and (script.error_after is None or not request.stream)
         if failing or (script.error_after is not None and not request.stream):
             return refused(scripted(script.error or 500, script.retry_after), script.ttft_ms / 1000)
-        completion = complete(request, self._say, chance, self._nature.fingerprint)
+        completion = complete(request, self._say, chance, self.nature.fingerprint)
         return Prepared(200, EVENTS if request.stream else JSON, wire.steps(completion))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 TEXT_MAX = 4000
+LOOKS_MAX = 50  # places of a word that are looked at
 QUOTED = re.compile(r"\"([^\"]{1,300})\"|\u201c([^\u201d]{1,300})\u201d|`([^`]{1,300})`")
 URL = re.compile(r"https?://[^\s<>\"')\]]{1,500}")
 EMAIL = re.compile(r"[A-Za-z0-9_.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}")
@@ -109,7 +110,9 @@ class Hints:
         if not word:
             return False
         at = self._lower.find(word)
-        while at >= 0:
+        for _ in range(LOOKS_MAX):
+            if at < 0:
+                break
             before, after = self._lower[at - 1 : at] if at else "", self._lower[at + len(word) : at + len(word) + 1]
             if not before.isalnum() and not after.isalnum():
                 return True

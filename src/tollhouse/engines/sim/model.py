@@ -18,7 +18,12 @@ from tollhouse.engines.sim.refusal import Refusal
 from tollhouse.engines.sim.request import Request
 from tollhouse.engines.sim.schema import instance
 
-NATURE = Nature("fp_tollhouse_sim_1", scripted=True)
+NATURE = Nature(
+    "fp_tollhouse_sim_1",
+    scripted=True,
+    input_kinds=("text", "image", "audio", "pdf"),
+    output_kinds=("text", "audio"),
+)
 
 
 class Sim(Engine):
@@ -54,7 +59,7 @@ def as_json(request: Request, draws: Draws) -> str:
         return tools.json_text({"simulated": True, "model": request.model, "reply": opening})
     spec = request.body["response_format"]["json_schema"]
     try:
-        return tools.json_text(instance(request.json_schema, Hints(request.heard), draws))
+        return tools.json_text(instance(request.json_schema, Hints(request.heard), draws, gone=request.gone))
     except SchemaProblem as problem:
         raise Refusal(
             f"Invalid schema for response_format {str(spec.get('name'))!r}: {problem}",

@@ -4,12 +4,14 @@
 fit is a `Refusal` that names the field.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from tollhouse.engines.sim import prompt, script
+from tollhouse.engines.sim.document import awaited
 from tollhouse.engines.sim.prompt import Prompt
 from tollhouse.engines.sim.refusal import Refusal, wrong_type, wrong_value
 from tollhouse.engines.sim.script import Script
@@ -58,6 +60,8 @@ class Request:
     json_schema: Any
     voice: Voice | None
     predicted: str | None
+    gone: Callable[[], bool]
+    """Whether the client has left; asked from the thread that works on the answer."""
 
     def digest_text(self) -> str:
         """The text that a seeded answer depends on besides the seed: all of the request that is heard."""
@@ -65,7 +69,7 @@ class Request:
         return msgspec.json.encode(heard, order="sorted").decode()
 
 
-def read(raw: bytes, *, scripted: bool) -> Request:
+def read(raw: bytes, *, scripted: bool, gone: Callable[[], bool] = awaited) -> Request:
     """Reads a body; with ``scripted``, its script too. Raises `Refusal`."""
     try:
         body = msgspec.json.decode(raw)
@@ -100,6 +104,7 @@ def read(raw: bytes, *, scripted: bool) -> Request:
         json_schema=schema,
         voice=voice(body, stream=stream),
         predicted=predicted(body),
+        gone=gone,
     )
 
 

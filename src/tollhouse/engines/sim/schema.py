@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tollhouse.engines.sim import check, structures
-from tollhouse.engines.sim.document import Document, SchemaProblem
+from tollhouse.engines.sim.document import Document, SchemaProblem, awaited
 from tollhouse.engines.sim.draws import Draws
 from tollhouse.engines.sim.hints import Hints
 from tollhouse.engines.sim.leaves import Number, Schema, Text, Unsatisfied
@@ -32,15 +32,16 @@ IMPLIED = (
 )  # fmt: skip
 
 
-def instance(schema: Any, hints: Hints, draws: Draws, *, also: Any = True) -> Any:
+def instance(schema: Any, hints: Hints, draws: Draws, *, also: Any = True, gone: Callable[[], bool] = awaited) -> Any:
     """A valid instance of the schema, with values from the conversation where they fit.
 
     ``also`` is a further schema that it keeps; one without references, for those are read in ``schema``.
+    ``gone`` tells that nobody waits for the instance any more.
 
     Raises `SchemaProblem` when the schema is malformed, asks for what is not kept here, or has no instance that was
-    found.
+    found. Raises `Abandoned` once ``gone`` is true.
     """
-    doc = Document(schema)
+    doc = Document(schema, gone)
     try:
         return Maker(doc, hints, draws).make([schema, also], "", 0)
     except Unsatisfied as problem:
@@ -153,9 +154,9 @@ class Maker:
 
     def _bring_dependent(self, ways: Ways, parts: list[Schema]) -> None:
         """Adds the schemas that required properties bring with them, and what those require in turn."""
-        brought: list[Any] = []
-        while fresh := [schema for schema in structures.brought_schemas(parts) if schema not in brought]:
-            brought += fresh
+        brought: set[int] = set()
+        while fresh := [schema for schema in structures.brought_schemas(parts, self.doc) if id(schema) not in brought]:
+            brought.update(map(id, fresh))
             for schema in fresh:
                 self.flatten(schema, ways, parts)
 
@@ -199,10 +200,12 @@ class Maker:
     def _listed(self, parts: list[Schema], avoid: list[Any]) -> Any:
         """One of the values that ``enum`` and ``const`` leave, one that the text speaks of if there is one."""
         lists = [part["enum"] for part in parts if "enum" in part] + [[p["const"]] for p in parts if "const" in p]
-        values = [value for value in lists[0] if all(check.fits(value, part, self.doc) for part in parts)]
-        values = [value for value in values if not any(check.same(value, other) for other in avoid)]
+        taken = {self.doc.key(value) for value in avoid}
+        values = [value for value in lists[0] if not taken or self.doc.key(value) not in taken]
+        values = [value for value in values if all(check.fits(value, part, self.doc) for part in parts)]
         if not values:
-            raise Unsatisfied("enum" if "enum" in str(parts) else "const", "none of its values keeps the other limits")
+            keyword = "enum" if any("enum" in part for part in parts) else "const"
+            raise Unsatisfied(keyword, "none of its values keeps the other limits")
         return self.draws.pick(self.hints.mentioned(values) or values)
 
     def _flag(self, name: str, avoid: list[Any]) -> bool:

@@ -26,7 +26,7 @@ class Making(Protocol):
 
 def make_object(maker: Making, parts: list[Schema], depth: int) -> dict[str, Any]:
     """An object: all that is required, and what is optional as far as it is not too deep. Raises `Unsatisfied`."""
-    required = required_names(parts)
+    required = required_names(parts, maker.doc)
     least = int(largest(parts, "minProperties", 0))
     most = smallest(parts, "maxProperties", math.inf)
     if len(required) > most:
@@ -47,24 +47,26 @@ def ordered(parts: list[Schema], required: set[str]) -> list[str]:
     return list(dict.fromkeys([*named, *sorted(required)]))
 
 
-def required_names(parts: list[Schema]) -> set[str]:
+def required_names(parts: list[Schema], doc: Document) -> set[str]:
     """The names that are required, with all that ``dependentRequired`` adds to them."""
     result: set[str] = set()
+    bringing = [part for part in parts if "dependentRequired" in part or "dependencies" in part]
     waiting = [name for part in parts for name in part.get("required", ())]
     while waiting:
         name = waiting.pop()
         if name in result:
             continue
         result.add(name)
-        for part in parts:
+        doc.spend(len(bringing) // 8)
+        for part in bringing:
             needed = part.get("dependentRequired", {}).get(name) or part.get("dependencies", {}).get(name)
             waiting += needed if isinstance(needed, list) else ()
     return result
 
 
-def brought_schemas(parts: list[Schema]) -> list[Any]:
+def brought_schemas(parts: list[Schema], doc: Document) -> list[Any]:
     """The schemas that ``dependentSchemas`` brings in with the required names."""
-    required = required_names(parts)
+    required = required_names(parts, doc)
     maps = [{**part.get("dependentSchemas", {}), **part.get("dependencies", {})} for part in parts]
     return [
         schema for found in maps for name, schema in found.items() if name in required and not isinstance(schema, list)
@@ -78,6 +80,7 @@ def wanted(maker: Making, parts: list[Schema], name: str, depth: int, *, missing
     if any(name in part.get("dependencies", ()) for part in parts):
         return False
     listed = [value for part in parts for value in listed_values(part, name)]
+    maker.doc.spend(len(listed) // 2)
     if missing > 0 or maker.hints.stated(name) is not None or maker.hints.mentioned(listed):
         return True
     return depth < OPTIONAL_DEPTH and maker.draws.below(4) > 0

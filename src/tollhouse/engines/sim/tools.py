@@ -157,11 +157,11 @@ def calls(request: Request, draws: Draws) -> list[Call]:
     ranked = ranked or [decided.tools[0]]
     parallel = request.body.get("parallel_tool_calls") is not False and not request.body.get("functions")
     if not parallel:
-        return [call(ranked[0], request.heard, draws, skip=0)]
+        return [call(ranked[0], request, draws, skip=0)]
     if len(ranked) > 1:
-        return [call(each, request.heard, draws, skip=0) for each in ranked[:2]]
+        return [call(each, request, draws, skip=0) for each in ranked[:2]]
     twice = takes_text(ranked[0]) and len(hints.names(request.heard)) > 1 and joins_names(request.heard)
-    return [call(ranked[0], request.heard, draws, skip=skip) for skip in range(2 if twice else 1)]
+    return [call(ranked[0], request, draws, skip=skip) for skip in range(2 if twice else 1)]
 
 
 def matches(tools: Iterable[Tool], text: str) -> list[Tool]:
@@ -211,13 +211,13 @@ def joins_names(text: str) -> bool:
     )
 
 
-def call(tool: Tool, text: str, draws: Draws, *, skip: int) -> Call:
+def call(tool: Tool, request: Request, draws: Draws, *, skip: int) -> Call:
     """A call with its arguments. Raises `Refusal` when the tool's schema or grammar cannot be honoured."""
-    offers = Hints(text, skip=skip)
+    offers = Hints(request.heard, skip=skip)
     if tool.kind == "custom":
         return Call(tool, custom_input(tool, offers, draws))
     try:
-        return Call(tool, json_text(instance(tool.schema, offers, draws, also=OBJECT)))
+        return Call(tool, json_text(instance(tool.schema, offers, draws, also=OBJECT, gone=request.gone)))
     except SchemaProblem as problem:
         raise Refusal(
             f"Invalid schema for function '{tool.name}': {problem}",
