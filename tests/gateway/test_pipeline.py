@@ -130,6 +130,8 @@ async def test_f36_a_refused_upstream_key_is_never_the_clients_401() -> None:
         answer = await door.post(ASK)
         assert answer.status == 502
         assert answer.error["code"] == "upstream_auth"
+        assert answer.headers["x-should-retry"] == "false"
+        assert answer.headers["x-tollhouse-target"] == "up0/m"
         assert SECRET.encode() not in answer.body
         assert len(up.requests) == 1
 

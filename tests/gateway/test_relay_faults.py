@@ -186,3 +186,18 @@ async def test_a_status_without_a_name_is_passed_on() -> None:
     async with ChaosUpstream([Send(odd)]) as up, opened(hosts(up)) as door:
         answer = await ask(door, "embeddings")
         assert (answer.status, json.loads(answer.body)["error"]["code"]) == (460, "content_filter")
+
+
+@pytest.mark.parametrize("path", ["completions", "responses"])
+async def test_f21_a_stream_that_stops_short_of_its_end_is_not_passed_off_as_whole(path: str) -> None:
+    """A host that closes in good order, but before it said that it was done, gives the client an error event."""
+    body = (
+        {"model": "both", "stream": True, "prompt": "x"}
+        if path == "completions"
+        else {"model": "both", "stream": True, "input": "x"}
+    )
+    part = event({"id": "cmpl-1", "choices": [{"index": 0, "text": "half", "finish_reason": None}]})
+    async with ChaosUpstream([Send(chunked(part))]) as up, opened(hosts(up)) as door:
+        answer = await door.post(body, f"/v1/{path}")
+        assert answer.error["code"] == "upstream_interrupted"
+        assert b"half" in answer.body

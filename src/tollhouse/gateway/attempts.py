@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from tollhouse.errors import UpstreamBadResponse, UpstreamFault, UpstreamRateLimited, UpstreamUnavailable
+from tollhouse.errors import UpstreamAuth, UpstreamBadResponse, UpstreamFault, UpstreamRateLimited, UpstreamUnavailable
 from tollhouse.providers.protocol import ChatDecoder
 from tollhouse.snapshot import Snapshot
 from tollhouse.telemetry.metrics import Metrics
@@ -81,6 +81,8 @@ class Attempts:
             except UpstreamFault as fault:
                 conceal(fault, target.host)
                 fault.headers.setdefault("x-tollhouse-target", target.id)
+                if isinstance(fault, UpstreamAuth):  # only an operator can mend it: an SDK need not try again
+                    fault.headers.setdefault("x-should-retry", "false")
                 self._record(target, fault)
                 faults.append(fault)
                 if not fault.retryable:

@@ -74,7 +74,7 @@ class ModelPages:
             "id": name,
             "object": "model",
             "created": self._created,
-            "owned_by": target.host.name,
+            "owned_by": target.host.name.partition("/")[0],
             "name": facts.name,
             "targets": [target.id for target in targets],
             "context_length": facts.context_tokens,

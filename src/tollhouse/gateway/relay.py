@@ -12,7 +12,7 @@ from typing import Any
 
 from tollhouse.dialects.faults import fault_of_object
 from tollhouse.dialects.sse import Event, EventParser
-from tollhouse.errors import InvalidRequest, UpstreamBadResponse, UpstreamFault
+from tollhouse.errors import InvalidRequest, UpstreamBadResponse, UpstreamFault, UpstreamInterrupted
 from tollhouse.gateway import router
 from tollhouse.gateway.admission import Admission
 from tollhouse.gateway.attempts import Attempts, decode_answer, without_secrets
@@ -30,6 +30,8 @@ from tollhouse.web.exchange import EVENTS, Exchange
 from tollhouse.web.heads import json_body
 
 _JSON = "application/json"
+_LAST = frozenset({"response.completed", "response.failed", "response.incomplete", "error"})
+"""The event types after which a stream of the Responses API is over."""
 _BINARY = ("audio/", "image/", "video/", "text/", "application/octet-stream", "application/x-subrip")
 
 
@@ -42,13 +44,15 @@ class Kind:
     path: str
     form: bool = False
     model: str | None = None
+    ends: bool = False
+    """Whether a whole stream says that it is: one that stops short of it has broken off."""
 
 
 KINDS = (
-    Kind("completions"),
+    Kind("completions", ends=True),
     Kind("embeddings"),
     Kind("moderations", model="omni-moderation-latest"),
-    Kind("responses"),
+    Kind("responses", ends=True),
     Kind("images/generations", model="dall-e-2"),
     Kind("images/edits", form=True, model="dall-e-2"),
     Kind("images/variations", form=True, model="dall-e-2"),
@@ -62,7 +66,7 @@ KINDS = (
 class Relayed:
     """One call: the model it names, and its body for any target's model."""
 
-    kind: str
+    kind: Kind
     model: str
     content_type: str
     encode: Callable[[str], bytes]
@@ -105,7 +109,7 @@ class RelayPipeline:
         try:
             answer = await attempts.first(lambda target: _open(attempts, snapshot, call, target))
             exchange.notes["model"] = answer.target.id
-            carried = Carried(call.model, answer, attempts.headers(answer.target))
+            carried = Carried(call, answer, attempts.headers(answer.target))
             try:
                 await carried.carry(exchange)
             except UpstreamFault as fault:
@@ -136,9 +140,9 @@ def _read(kind: Kind, exchange: Exchange, body: bytes) -> Relayed:
     if kind.form:
         content_type = exchange.headers.get(b"content-type", b"").decode("latin-1")
         upload = multipart.read_upload(kind.path, content_type, body)
-        return Relayed(kind.path, _model(upload.model, kind), content_type, upload.form.with_model)
+        return Relayed(kind, _model(upload.model, kind), content_type, upload.form.with_model)
     call = relay.read_relay(kind.path, body)
-    return Relayed(kind.path, _model(call.model, kind), _JSON, lambda model: json_body({**call.body, "model": model}))
+    return Relayed(kind, _model(call.model, kind), _JSON, lambda model: json_body({**call.body, "model": model}))
 
 
 def _model(named: str | None, kind: Kind) -> str:
@@ -165,8 +169,8 @@ class Answer:
 async def _open(attempts: Attempts, snapshot: Snapshot, call: Relayed, target: Target) -> Answer:
     """One attempt, up to the first byte that the client may see. The caller closes ``incoming``."""
     provider = snapshot.providers[target.host.provider]
-    outgoing = provider.encode_relay(call.kind, call.content_type, call.encode(target.model), target)
-    incoming = await attempts.exchange(target, outgoing, snapshot.endpoint(target, call.kind))
+    outgoing = provider.encode_relay(call.kind.path, call.content_type, call.encode(target.model), target)
+    incoming = await attempts.exchange(target, outgoing, snapshot.endpoint(target, call.kind.path))
     content_type = incoming.headers.get("content-type", "")
     answer = Answer(target, incoming, content_type.partition(";")[0].strip().lower(), content_type)
     opened = False
@@ -205,11 +209,21 @@ def _refuse_error(value: Any) -> None:
         raise fault_of_object(error)
 
 
+def _is_last(value: Any) -> bool:
+    """Whether an event says that all has been said: by its type, or by a finish reason."""
+    if not isinstance(value, dict):
+        return False
+    choices = value.get("choices")
+    said = isinstance(choices, list) and any(isinstance(one, dict) and one.get("finish_reason") for one in choices)
+    return said or value.get("type") in _LAST
+
+
 class Carried:
     """An answer on its way to the client. ``usage`` is what it says it took."""
 
-    def __init__(self, model: str, answer: Answer, headers: str) -> None:
-        self._model = model
+    def __init__(self, call: Relayed, answer: Answer, headers: str) -> None:
+        self._model = call.model
+        self._ended = not call.kind.ends
         self._answer = answer
         self._headers = headers
         self.usage = Usage()
@@ -242,15 +256,21 @@ class Carried:
             if not (data := await answer.incoming.next()):
                 break
             events = answer.parser.feed(data)
-        exchange.end(b"".join(map(self._event, answer.parser.finish())))
+        last = b"".join(map(self._event, answer.parser.finish()))
+        if not self._ended:
+            raise UpstreamInterrupted("The upstream's stream ended before it was complete.")
+        exchange.end(last)
 
     def _event(self, event: Event) -> bytes:
         data, name = event
         if not data.strip():  # a keep-alive
             return b""
-        if data != b"[DONE]":
+        if data == b"[DONE]":
+            self._ended = True
+        else:
             value = decode_answer(data)
             _refuse_error(value)
+            self._ended = self._ended or _is_last(value)
             data = json_body(self._name(value))
         return b"event: %b\ndata: %b\n\n" % (name, data) if name else b"data: %b\n\n" % data
 
