@@ -230,3 +230,23 @@ def test_init_writes_a_file_that_check_accepts_and_never_overwrites(tmp_path: Pa
     assert tollhouse("check", str(file)).returncode == 0
     assert tollhouse("init", cwd=tmp_path).returncode == 1
     assert file.exists()
+
+
+def test_metrics_behind_a_proxy_on_this_machine_want_the_admin_key(tmp_path: Path) -> None:
+    """A forwarded request is a stranger's, though its peer is loopback."""
+    with running(tmp_path) as gateway:
+        url = gateway.url.removesuffix("/v1") + "/metrics"
+        assert httpx.get(url).status_code == 200
+        assert httpx.get(url, headers={"x-forwarded-for": "203.0.113.9"}).status_code == 401
+
+
+def test_a_port_that_is_taken_loses_no_key(tmp_path: Path) -> None:
+    """A first start that cannot listen makes no key, so the next one still shows the first."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        failed = tollhouse("up", "--port", port, "--data", str(tmp_path / "data"))
+    assert failed.returncode == 1
+    assert "--port N" in failed.stderr
+    assert "No keys yet" in tollhouse("keys", "list", "--data", str(tmp_path / "data")).stderr

@@ -153,3 +153,16 @@ async def test_f52_a_client_that_leaves_while_the_upstream_is_being_dialled_cost
             leave(writer, reset=True)
             await at_rest(door)
             assert door.count("tollhouse_tokens", "up0", "m", "input") == 0
+
+
+async def test_a_disconnect_behind_a_pipelined_request_is_noticed_too() -> None:
+    """A client that has sent ahead more than is kept, and leaves, still frees its upstream within a second."""
+    async with ChaosUpstream([Hang()]) as up, opened(hosts(up, more=PATIENT)) as door:
+        _, writer = await door.send("POST", "/v1/chat/completions", ASK, connection="keep-alive")
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: t\r\ncontent-length: 900000\r\n\r\n"
+        await up.arrived()
+        writer.write(head + b"x" * 800_000)
+        await asyncio.sleep(0.1)
+        leave(writer, reset=True)
+        await up.gone(within_s=1.3)
+        await at_rest(door)

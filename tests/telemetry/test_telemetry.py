@@ -1,6 +1,7 @@
 """Log lines, metrics and the redaction of both."""
 
 import json
+import threading
 from collections.abc import Iterator
 from io import BytesIO
 from typing import cast
@@ -112,3 +113,31 @@ def test_metrics_are_rendered_in_the_text_format() -> None:
     assert 'tollhouse_request_seconds_bucket{le="0.05",route="/v1/models"} 1.0' in text
     assert 'tollhouse_request_seconds_bucket{le="+Inf",route="/v1/models"} 2.0' in text
     assert 'tollhouse_request_seconds_count{route="/v1/models"} 2.0' in text
+
+
+class StuckSink:
+    """A pipe whose reader has stopped reading: the first write never returns."""
+
+    def __init__(self) -> None:
+        self.reading = threading.Event()
+
+    def write(self, data: bytes) -> int:
+        """Blocks until the reader goes on."""
+        self.reading.wait(20)
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing to do."""
+
+
+def test_f115_a_reader_that_stops_reading_holds_nobody() -> None:
+    """With the writer thread started, a blocked sink costs lines, which are counted, and never the caller's time."""
+    sink = StuckSink()
+    log = Log(sink=cast(BytesIO, sink))
+    log.start()
+    for number in range(200):
+        log.event("info", "x", number=number)
+        log.flush()
+    assert log.dropped > 100
+    log.stop(patience_s=0.05)
+    sink.reading.set()
