@@ -25,7 +25,7 @@ from tollhouse.snapshot import Snapshot
 from tollhouse.web.heads import json_body
 
 _PR_SET_DUMPABLE = 4
-_GC_THRESHOLD = 20_000, 50, 1000
+_GC_THRESHOLD = 5_000, 20, 50
 """A request makes hundreds of short-lived dicts and no cycles; Python's default of 700 looks for some every few."""
 _LAST_PORT = 65_535
 _SHOWCASE = ("tollhouse/tiny", "tollhouse/guide", "tollhouse/sim")
