@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,20 +111,46 @@ def wait_until_answering(program: subprocess.Popen[bytes], attempt: Callable[[],
             return
 
 
+METERED = "tollhouse, everything on"
+_PRICED = "input_usd_per_1m = 2.5\noutput_usd_per_1m = 10.0\ncontext_tokens = 128000\noutput_tokens = 16384"
+_TIER = "[tiers.bench]\nrequests_per_minute = 100000000\ntokens_per_minute = 1000000000000\nconcurrent = 100000\n"
+
+
 def tollhouse_config(upstreams: Upstreams) -> str:
-    """Our configuration file: two plain OpenAI-compatible hosts, nothing discovered."""
+    """Our configuration file: two plain OpenAI-compatible hosts whose models have prices, nothing discovered."""
     hosts = "".join(
-        f'[providers.{name}]\nbase_url = "http://127.0.0.1:{port}/v1"\napi_key = "sk-upstream"\n'
-        f'models = ["{payloads.MODEL}"]\n\n'
+        f'[providers.{name}]\nbase_url = "http://127.0.0.1:{port}/v1"\napi_key = "sk-upstream"\nfree = false\n'
+        f'[providers.{name}.models."{payloads.MODEL}"]\n{_PRICED}\n\n'
         for name, port in (("bench", upstreams.json), ("paced", upstreams.stream))
     )
-    return f"{hosts}[discovery]\nenvironment = false\nloopback = false\n"
+    return f"{hosts}{_TIER}\n[discovery]\nenvironment = false\nloopback = false\n"
+
+
+def metered_key(data: Path) -> str:
+    """A key that everything binds: a prepaid organisation, a team, a user and the key with budgets, and a tier."""
+
+    def command(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "tollhouse", *words, "--data", str(data)], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    org = command("orgs", "create", "bench", "--budget", "9000000/month")
+    command("credits", "grant", org, "9000000")
+    team = command("teams", "create", "bench", "--org", org, "--budget", "8000000/week@Europe/Berlin")
+    user = command("users", "create", "bench", "--parent", team, "--budget", "7000000/day@America/New_York")
+    return command("keys", "create", "bench", "--parent", user, "--budget", "6000000", "--tier", "bench")
+
+
+def running_metered(site: Site) -> AbstractContextManager[Gateway]:
+    """Tollhouse with a caller whom every budget and limit binds."""
+    return running_tollhouse(site, METERED)
 
 
 @contextmanager
 def running_tollhouse(site: Site, label: str = "tollhouse") -> Iterator[Gateway]:
     """Tollhouse on the gateway's core, with a fresh data folder. ``start_s`` ends with an answer of `tollhouse/sim`."""
-    home = site.folder / f"{label}-{time.monotonic_ns()}"
+    home = site.folder / f"tollhouse-{time.monotonic_ns()}"
     home.mkdir(parents=True)
     config, log = home / "tollhouse.toml", home / "tollhouse.log"
     config.touch(mode=0o600)  # it holds an upstream key, and Tollhouse insists
@@ -143,8 +169,10 @@ def running_tollhouse(site: Site, label: str = "tollhouse") -> Iterator[Gateway]
         wait_until_answering(program, attempt, log=log)
         start_s = time.monotonic() - began
         headers = sim[-1].headers
+        if label == METERED:
+            headers = {"Authorization": f"Bearer {metered_key(home / 'data')}"}
         gateway = Gateway(
-            "tollhouse",
+            label,
             Route(port, f"bench/{payloads.MODEL}", headers=headers),
             Route(port, f"paced/{payloads.MODEL}", headers=headers),
             program.pid,

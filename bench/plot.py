@@ -7,11 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-COLOURS = {"direct": "#b6bcc4", "nginx": "#6b7480", "tollhouse": "#0f6fde", "portkey": "#8f63c4", "litellm": "#dd7f1f"}
+COLOURS = {
+    "direct": "#b6bcc4",
+    "nginx": "#6b7480",
+    "tollhouse": "#0f6fde",
+    "tollhouse, everything on": "#0b4da0",
+    "portkey": "#8f63c4",
+    "litellm": "#dd7f1f",
+}
 NAMES = {
     "direct": "no gateway",
     "nginx": "nginx proxy_pass",
     "tollhouse": "Tollhouse",
+    "tollhouse, everything on": "Tollhouse, everything on",
     "portkey": "Portkey gateway",
     "litellm": "LiteLLM proxy",
 }

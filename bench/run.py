@@ -70,11 +70,12 @@ def measure_core(bench: Bench) -> None:
     with ExitStack() as stack:
         direct = nginx.direct(site.upstreams)
         contenders = [stack.enter_context(nginx.running_proxy(site))]
-        try:
-            contenders.append(stack.enter_context(gateways.running_tollhouse(site)))
-        except _TROUBLE as error:
-            bench.trouble["tollhouse"] = str(error)
-            print(f"  tollhouse does not run: {error}", flush=True)
+        for running in (gateways.running_tollhouse, gateways.running_metered):
+            try:
+                contenders.append(stack.enter_context(running(site)))
+            except _TROUBLE as error:
+                bench.trouble["tollhouse"] = str(error)
+                print(f"  tollhouse does not run: {error}", flush=True)
         for name, scenario in scenarios.TRAFFIC.items():
             subjects = [direct, *contenders] if name in scenarios.WITH_DIRECT else contenders
             bench.measure(name, partial(scenario, site, subjects, plan))

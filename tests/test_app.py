@@ -4,6 +4,7 @@ import asyncio
 import socket
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 
@@ -13,14 +14,15 @@ from tests.fakes.openai_wire import DONE, STOP, delta
 from tests.gateway.kit import STREAM, hosts
 from tests.gateway.test_upstream_faults import SSE
 from tollhouse.app import App, Parts, TokenMeter, server_limits
+from tollhouse.books import open_books
 from tollhouse.config import Settings
 from tollhouse.control.reload import Reloader
 from tollhouse.errors import StorageUnavailable
-from tollhouse.gateway.auth import Keyring, mint_key
 from tollhouse.gateway.relay import KINDS
 from tollhouse.settings.keys import Server
 from tollhouse.snapshot import Live, Snapshot, build
-from tollhouse.stores.memory import MemoryStore
+from tollhouse.stores.protocol import Batch
+from tollhouse.stores.sqlite import SqliteStore
 from tollhouse.telemetry.log import Log
 from tollhouse.telemetry.metrics import Metrics
 from tollhouse.types.calls import Host, ModelFacts, Target, Usage
@@ -29,16 +31,16 @@ from tollhouse.types.secret import Secret
 SERVER = Server(port=0, admin_port=0, drain_s=5.0)
 
 
-class MoodyStore(MemoryStore):
+class MoodyStore(SqliteStore):
     """A store that can be taken down."""
 
     down = False
 
-    def version(self) -> int:
-        """See `KeyStore`."""
+    def apply(self, batch: Batch) -> dict[int, str]:
+        """See `JournalStore`."""
         if self.down:
             raise StorageUnavailable("The database does not answer.")
-        return super().version()
+        return super().apply(batch)
 
 
 async def rebuilt(settings: Settings, previous: Snapshot) -> Snapshot:
@@ -46,14 +48,14 @@ async def rebuilt(settings: Settings, previous: Snapshot) -> Snapshot:
     return build(settings, CATALOGUE, (), previous=previous)
 
 
-def app_of(server: Server = SERVER, store: MemoryStore | None = None) -> tuple[App, BytesIO]:
+def app_of(folder: Path, server: Server = SERVER, store: SqliteStore | None = None) -> tuple[App, BytesIO]:
     """A gateway without hosts, and its log."""
     settings = Settings(server=server)
     live, metrics, sink = Live(build(settings, CATALOGUE, ())), Metrics(), BytesIO()
     log = Log(sink=sink)
-    keyring = Keyring(store or MemoryStore(), b"pepper")
+    books = open_books(store or SqliteStore(folder / "t.db"), b"pepper", live, TokenMeter(metrics))
     reloader = Reloader(live, lambda: settings, rebuilt, log, metrics)
-    return App(Parts(live, keyring, reloader, Secret("admin"), log, metrics)), sink
+    return App(Parts(live, books, reloader, Secret("admin"), log, metrics)), sink
 
 
 async def get(port: int, path: str, key: str = "") -> int:
@@ -71,9 +73,9 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-async def test_the_api_has_exactly_the_documented_routes() -> None:
+async def test_the_api_has_exactly_the_documented_routes(tmp_path: Path) -> None:
     """Every endpoint of the product is one route, and each is there once."""
-    app, _ = app_of()
+    app, _ = app_of(tmp_path)
     routes = [f"{route.method} {route.path}" for route in app.routes]
     assert len(routes) == len(set(routes))
     assert set(routes) == {
@@ -84,6 +86,11 @@ async def test_the_api_has_exactly_the_documented_routes() -> None:
         "GET /v1/models",
         "GET /v1/models/{model}",
         "DELETE /v1/models/{model}",
+        "GET /v1/credits",
+        "GET /v1/usage",
+        "GET /v1/usage/{request_id}",
+        "POST /v1/quote",
+        "POST /webhooks/stripe",
         "POST /v1/chat/completions",
         *(f"POST /v1/{kind.path}" for kind in KINDS),
     }
@@ -92,15 +99,15 @@ async def test_the_api_has_exactly_the_documented_routes() -> None:
     assert {route.access for route in app.admin_routes if route.path.startswith("/admin")} == {"admin"}
 
 
-async def test_the_admin_listener_can_be_off_and_is_bound_to_loopback() -> None:
+async def test_the_admin_listener_can_be_off_and_is_bound_to_loopback(tmp_path: Path) -> None:
     """``admin_port = 0`` beside a fixed port leaves it closed; open, it is on 127.0.0.1 whatever the API listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         free = probe.getsockname()[1]
-    app, _ = app_of(replace(SERVER, port=free))
+    app, _ = app_of(tmp_path, replace(SERVER, port=free))
     assert await app.start() == (free, None)
     await app.stop()
-    app, _ = app_of(replace(SERVER, host="0.0.0.0"))  # noqa: S104 - the other listener must not follow it
+    app, _ = app_of(tmp_path, replace(SERVER, host="0.0.0.0"))  # noqa: S104 - the other listener must not follow it
     _, admin_port = await app.start()
     assert admin_port is not None
     listener = app.admin_server._listener
@@ -109,7 +116,7 @@ async def test_the_admin_listener_can_be_off_and_is_bound_to_loopback() -> None:
     await app.stop()
 
 
-async def test_a_taken_admin_port_is_no_reason_not_to_serve() -> None:
+async def test_a_taken_admin_port_is_no_reason_not_to_serve(tmp_path: Path) -> None:
     """Another admin port is found and logged; a taken API port is an OSError."""
     with socket.socket() as taken, socket.socket() as probe:
         taken.bind(("127.0.0.1", 0))
@@ -117,49 +124,50 @@ async def test_a_taken_admin_port_is_no_reason_not_to_serve() -> None:
         probe.bind(("127.0.0.1", 0))
         wanted, free = taken.getsockname()[1], probe.getsockname()[1]
         probe.close()
-        app, sink = app_of(replace(SERVER, port=free, admin_port=wanted))
+        app, sink = app_of(tmp_path, replace(SERVER, port=free, admin_port=wanted))
         _, admin_port = await app.start()
         assert admin_port is not None
         assert admin_port != wanted
         assert await get(admin_port, "/healthz") == 200
         await app.stop()
         assert b'"admin_port_taken"' in sink.getvalue()
-        other, _ = app_of(replace(SERVER, port=wanted))
+        other, _ = app_of(tmp_path, replace(SERVER, port=wanted))
         with pytest.raises(OSError, match="in use"):
             await other.start()
         await other.stop()
 
 
-async def test_a_key_of_another_process_works_within_two_seconds() -> None:
-    """The store is looked at once a second: a new key is taken, a revoked one refused, without a restart."""
-    store = MoodyStore()
-    app, _ = app_of(store=store)
+async def test_a_key_works_from_the_moment_it_is_made_until_it_is_revoked(tmp_path: Path) -> None:
+    """No cache stands between the office and the next request."""
+    app, _ = app_of(tmp_path)
     port, _ = await app.start()
-    text, record = mint_key(b"pepper", "laptop", 1)
-    assert await get(port, "/v1/models", text) == 401
-    store.add_key(record)
-    await eventually(lambda: len(app.parts.keyring) == 1, within_s=2.5)
-    assert await get(port, "/v1/models", text) == 200
-    store.revoke_key(record.id, 2)
-    await eventually(lambda: len(app.parts.keyring) == 0, within_s=2.5)
-    assert await get(port, "/v1/models", text) == 401
+    office = app.parts.books.office
+    made = await office.act("me", lambda desk: desk.create_key("org_default", {"name": "laptop"}))
+    assert await get(port, "/v1/models", made.text.reveal()) == 200
+    await office.act("me", lambda desk: desk.revoke(made.view.node.id))
+    assert await get(port, "/v1/models", made.text.reveal()) == 401
     await app.stop()
 
 
-async def test_a_store_that_is_down_makes_it_not_ready_and_nothing_else() -> None:
-    """``/readyz`` says so, good keys go on working, one line is logged however long it lasts, and it heals."""
-    store = MoodyStore()
-    app, sink = app_of(store=store)
+async def test_a_store_that_is_down_stops_what_costs_money_and_nothing_else(tmp_path: Path) -> None:
+    """``/readyz`` says so, keys go on working, nothing new is promised, one line is logged, and it heals by itself."""
+    store = MoodyStore(tmp_path / "t.db")
+    app, sink = app_of(tmp_path, store=store)
     port, _ = await app.start()
-    key = app.parts.keyring.lend()
+    key = await app.parts.books.mint("test")
     store.down = True
+    app.ledger.append_call(lambda _: None)
     await eventually(lambda: app._problems() == ["storage_unavailable"], within_s=2.5)
     assert await get(port, "/readyz") == 503
+    assert await get(port, "/healthz") == 200
     assert await get(port, "/v1/models", key) == 200
+    with pytest.raises(StorageUnavailable):
+        await app.parts.books.mint("another")
     await asyncio.sleep(1.1)
     store.down = False
     await eventually(lambda: app._problems() == [], within_s=2.5)
     assert await get(port, "/readyz") == 200
+    assert len(await app.parts.books.mint("another")) > 20
     await app.stop()
     assert sink.getvalue().count(b'"storage_unavailable"') == 1
 
@@ -186,10 +194,10 @@ async def test_a_drain_lets_a_live_stream_end_and_takes_nothing_new() -> None:
             assert not listens(door.admin_port)
 
 
-async def test_stopping_leaves_no_task_behind() -> None:
+async def test_stopping_leaves_no_task_behind(tmp_path: Path) -> None:
     """After a stop the loop runs nothing of the gateway's, and a second stop does no harm."""
     before = asyncio.all_tasks()
-    app, _ = app_of()
+    app, _ = app_of(tmp_path)
     port, _ = await app.start()
     assert await get(port, "/healthz") == 200
     await app.stop()

@@ -233,6 +233,31 @@ async def test_a_table_of_models_goes_over_the_catalogue(find: Finder) -> None:
     assert not offer.closed
 
 
+async def test_what_the_operator_prices_is_the_operators(find: Finder) -> None:
+    """A stated price says where it comes from, and puts the catalogue's tiers aside; other models keep theirs."""
+    text = '[providers.openai]\napi_key = "k"\n[providers.openai.models."gpt-5.4"]\n'
+    (offer,) = (await find(text + "input_usd_per_1m = 1.5\n")).offers
+    stated, other = offer.models["gpt-5.4"], offer.models["gpt-5.5"]
+    assert (stated.prices_from, stated.tiers) == ("config", ())
+    assert other.prices_from == "catalogue"
+    (offer,) = (await find(text + "context_tokens = 5\n")).offers
+    assert offer.models["gpt-5.4"].prices_from == "catalogue"
+    assert offer.models["gpt-5.4"].tiers
+    (offer,) = (await find(text + "tiers = [{above_tokens = 9, input_usd_per_1m = 2}]\n")).offers
+    assert [tier.above_tokens for tier in offer.models["gpt-5.4"].tiers] == [9]
+
+
+async def test_what_is_said_of_a_hosts_billing_reaches_it(find: Finder) -> None:
+    """Whether it is free, what happens when a client leaves, and the catalogue's own rows."""
+    (offer,) = (await find('[providers.openai]\napi_key = "k"\nfree = true\non_disconnect = "drain"\n')).offers
+    host = offer.host
+    assert (host.free, host.on_disconnect) == (True, "drain")
+    assert (host.cap_field, host.free_kinds) == ("max_completion_tokens", ("moderations",))
+    (found,) = (await find(environ={"OPENAI_API_KEY": "k"})).offers
+    assert (found.host.free, found.host.on_disconnect) == (None, "cancel")
+    assert (found.host.cap_field, found.host.free_kinds) == ("max_completion_tokens", ("moderations",))
+
+
 async def test_engines_of_this_machine_are_found(find: Finder, catalogue: Catalogue) -> None:
     """Each engine that answers is a host without a key, whose models can be called by name."""
     machine = Machine({11434: listing("llama3:8b", owner="library"), 8000: listing("qwen3-32b", owner="vllm")})

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.fakes.chaos import ChaosUpstream, Send, head
 from tests.fakes.door import CATALOGUE
@@ -73,6 +74,21 @@ def test_a_pool_is_kept_unless_its_connections_would_differ(name: str) -> None:
     old = made(offer("a"))
     new = made(offer("a", **{"base_url": BASE, **host}), previous=old, **upstream)
     assert (pool_of(new, "a") is pool_of(old, "a")) is kept
+
+
+def test_renewed_authorities_are_trusted_by_new_connections_only(tmp_path: Path) -> None:
+    """A ``ca_file`` with other content at the same path makes a new pool; the same content, wherever it is, none."""
+    first, other = tmp_path / "a.pem", tmp_path / "b.pem"
+    for path in (first, other):
+        trustme.CA().cert_pem.write_to_path(path)
+    old = made(offer("a", "https://127.0.0.1/v1"), ca_file=str(first))
+    same = made(offer("a", "https://127.0.0.1/v1"), previous=old, ca_file=str(first))
+    assert pool_of(same, "a") is pool_of(old, "a")
+    first.write_bytes(other.read_bytes())
+    new = made(offer("a", "https://127.0.0.1/v1"), previous=same, ca_file=str(first))
+    assert pool_of(new, "a") is not pool_of(old, "a")
+    moved = made(offer("a", "https://127.0.0.1/v1"), previous=new, ca_file=str(other))
+    assert pool_of(moved, "a") is pool_of(new, "a")
 
 
 async def test_only_what_fell_away_is_retired() -> None:

@@ -4,17 +4,19 @@ The path of a request, whole:
 
     web.connection   bytes -> an Exchange; caps, deadlines, framing (RFC 9112)
     web.front        request id, CORS, route, and in the end one answer, one log line, one metric
-    gateway.pipeline identify    who calls                           gateway.auth
-                     admit       is there room                       gateway.admission
+    gateway.pipeline identify    who calls                           gateway.gate, gateway.auth
+                     admit       may they, is there room             gateway.gate, gateway.limits
                      parse       strict JSON, OpenAI's limits        validate
                      plan        the targets of the model's name     gateway.router, catalog.names
-                     reserve     a hold, resolved exactly once       ledger.holds
+                     reserve     a hold on every budget, or none     gateway.bids, ledger.wallet
                      attempt     encode, send, decode; next target   gateway.attempts, providers, upstream
                      meter       what it took, in disjoint classes   gateway.meter
-                     settle      synchronously, in the exit          ledger.holds
+                     settle      synchronously, in the exit          ledger.holds, ledger.journal
+                     annotate    cost and credits on the answer      gateway.annotate
                      reply       OpenAI's shapes, whatever answered  dialects.openai
 
-Beside it, off that path: `control` (health, metrics, reload), the tick (keys, log, reload) and the drain.
+Beside it, off that path: `control` (health, metrics, reload, the admin API), the tick (tree, limits, log, reload) and
+the drain.
 """
 
 import asyncio
@@ -22,16 +24,21 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tollhouse.books import Books
+from tollhouse.control.admin.api import AdminParts
+from tollhouse.control.admin.api import routes as admin_routes
 from tollhouse.control.jobs import repeat
 from tollhouse.control.pages import Pages
 from tollhouse.control.reload import Reloader
-from tollhouse.errors import StorageUnavailable
-from tollhouse.gateway.admission import Admission
-from tollhouse.gateway.auth import Keyring
+from tollhouse.gateway.credits import CreditsPage
+from tollhouse.gateway.gate import Gate
+from tollhouse.gateway.limits import Limits
 from tollhouse.gateway.models import ModelPages
 from tollhouse.gateway.pipeline import ChatPipeline
+from tollhouse.gateway.quotes import QuotePage
 from tollhouse.gateway.relay import KINDS, RelayPipeline
-from tollhouse.ledger.holds import Ledger
+from tollhouse.gateway.usage import UsagePages
+from tollhouse.gateway.webhooks import StripeWebhook
 from tollhouse.settings.keys import Server as ServerKeys
 from tollhouse.snapshot import Live
 from tollhouse.telemetry.log import Log
@@ -46,6 +53,9 @@ from tollhouse.web.server import Server
 
 _TICK_S = 1.0
 _ADMIN_HOST = "127.0.0.1"
+_TOKEN_KINDS = (
+    *("input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "input_audio", "output_audio"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,7 @@ class Parts:
     """What the caller brings: state, view, and the sinks."""
 
     live: Live
-    keyring: Keyring
+    books: Books
     reloader: Reloader
     admin_key: Secret
     log: Log
@@ -71,11 +81,11 @@ class TokenMeter:
         host = target.host.name
         model = target.model if target.facts is not None else "other"
         counts = self._metrics.counts
-        counts["tollhouse_tokens", host, model, "input"] += usage.input
-        counts["tollhouse_tokens", host, model, "output"] += usage.output
-        if usage.cache_read or usage.cache_write or usage.reasoning:
-            for kind in ("cache_read", "cache_write", "reasoning"):
-                counts["tollhouse_tokens", host, model, kind] += getattr(usage, kind)
+        for kind in _TOKEN_KINDS:
+            if count := getattr(usage, kind):
+                counts["tollhouse_tokens", host, model, kind] += count
+        if usage.images:
+            counts["tollhouse_images", host, model] += usage.images
         if usage.estimated:
             counts["tollhouse_estimated_usage", host] += 1
 
@@ -87,13 +97,20 @@ class App:
         self.parts = parts
         settings = parts.live.snapshot.settings
         metrics = parts.metrics
-        self.admission = Admission(settings.server.max_in_flight)
-        self.ledger = Ledger(TokenMeter(metrics))
+        books, live, log = parts.books, parts.live, parts.log
+        self.ledger = books.ledger
+        self.limits = Limits(settings, metrics)
+        self.limits.alert = lambda tier: log.event("warning", "tier_unknown", tier=tier)
+        self.gate = Gate(live, books.keyring, self.limits, books.ledger, books.prices, metrics)
         self.started_at = int(time.time())
-        chat = ChatPipeline(parts.live, parts.keyring, self.admission, self.ledger, metrics)
-        relay = RelayPipeline(parts.live, parts.keyring, self.admission, self.ledger, metrics)
-        models = ModelPages(parts.live, parts.keyring, metrics, self.started_at)
-        pages = Pages(problems=self._problems, metrics=metrics, reloader=parts.reloader, admin_key=parts.admin_key)
+        chat = ChatPipeline(self.gate)
+        relay = RelayPipeline(self.gate)
+        models = ModelPages(live, books.keyring, metrics, self.started_at)
+        credit = CreditsPage(live, books.keyring, books.ledger)
+        quote = QuotePage(self.gate)
+        usage = UsagePages(live, books.keyring, books.ledger)
+        self.stripe = StripeWebhook(books.ledger, books.office, self._stripe_secret, log, metrics)
+        pages = Pages(problems=self._problems, metrics=metrics, admin_key=parts.admin_key)
         shared = (
             Route("GET", "/", pages.home, "public"),
             Route("GET", "/healthz", pages.health, "public"),
@@ -107,12 +124,14 @@ class App:
             Route("GET", "/v1/models", models.list, "key"),
             Route("GET", "/v1/models/{model}", models.retrieve, "key"),
             Route("DELETE", "/v1/models/{model}", models.delete, "key"),
+            Route("GET", "/v1/credits", credit.show, "key"),
+            Route("GET", "/v1/usage", usage.list, "key"),
+            Route("GET", "/v1/usage/{request_id}", usage.retrieve, "key"),
+            Route("POST", "/v1/quote", quote, "key"),
+            Route("POST", "/webhooks/stripe", self.stripe, "signature"),
         )
-        self.admin_routes = (
-            *shared,
-            Route("GET", "/admin/config", pages.config, "admin"),
-            Route("POST", "/admin/reload", pages.reload, "admin"),
-        )
+        admin = AdminParts(books.office, books.ledger, live, lambda: books.prices, parts.reloader, parts.admin_key)
+        self.admin_routes = (*shared, *admin_routes(admin))
         limits = server_limits(settings.server)
         self.server = self._listener(self.routes, limits)
         self.admin_server = self._listener(self.admin_routes, limits)
@@ -120,8 +139,7 @@ class App:
         self._draining = False
         self._storage_problem = False
         metrics.sources.append(self._samples)
-        log = parts.log
-        parts.keyring.failures.alert = lambda client: log.event("warning", "wrong_keys", client=client)
+        books.keyring.failures.alert = lambda client: log.event("warning", "wrong_keys", client=client)
 
     def _listener(self, routes: tuple[Route, ...], limits: ServerLimits) -> Server:
         live, log, metrics = self.parts.live, self.parts.log, self.parts.metrics
@@ -130,13 +148,15 @@ class App:
     async def start(self) -> tuple[int, int | None]:
         """Listens. Returns the API's port and the admin listener's. Raises OSError when an address is taken."""
         settings = self.parts.live.snapshot.settings.server
+        await self.parts.books.start()
         port = await self.server.start(settings.host, settings.port, on_tick=self.parts.log.flush)
         admin_port = None
         if settings.admin_port or settings.port == 0:
             admin_port = await self._start_admin(settings.admin_port if settings.port else 0)
         parts = self.parts
         parts.log.start()
-        work = {"keys": self._follow_keys, "configuration": parts.reloader.follow}
+        self.stripe.announce()
+        work = {"keys": self._follow_keys, "configuration": parts.reloader.follow, "limits": self._sweep}
         self._jobs = [asyncio.create_task(repeat(name, job, _TICK_S, parts.log)) for name, job in work.items()]
         return port, admin_port
 
@@ -150,18 +170,28 @@ class App:
             return found
 
     async def _follow_keys(self) -> None:
-        """Keys that another process made or revoked."""
-        try:
-            self.parts.keyring.refresh()
-            self._storage_problem = False
-        except StorageUnavailable as fault:
-            if not self._storage_problem:
-                self.parts.log.event("error", "storage_unavailable", message=fault.message)
-            self._storage_problem = True
+        """What a write of unknown outcome may have changed; and whether anything can be written."""
+        failing = self.parts.books.journal.failing
+        if failing is not None and not self._storage_problem:
+            self.parts.log.event("error", "storage_unavailable", message=failing.message)
+        self._storage_problem = failing is not None
+        await self.parts.books.follow()
+
+    async def _sweep(self) -> None:
+        """Limits and prices of the settings in force, leases that nobody gave back, and names that have expired."""
+        settings = self.parts.live.snapshot.settings
+        self.limits.follow(settings)
+        self.limits.sweep()
+        await self.gate.once.sweep()
+
+    def _stripe_secret(self) -> str:
+        secret = self.parts.live.snapshot.settings.stripe_webhook_secret
+        return secret.reveal() if secret is not None else ""
 
     def _problems(self) -> list[str]:
         problems = ["draining"] if self._draining else []
-        return [*problems, "storage_unavailable"] if self._storage_problem else problems
+        storage = self.parts.books.problem()
+        return [*problems, storage] if storage else problems
 
     async def drain(self) -> None:
         """Stops gracefully: not ready at once, no new request, every answer in flight to its end or the limit."""
@@ -177,19 +207,22 @@ class App:
             job.cancel()
         self.server.stop()
         self.admin_server.stop()
+        await self.gate.drains.stop()
         snapshot = self.parts.live.snapshot
         relays = [connector for own in snapshot.relays.values() for connector in own.values()]
         for connector in (*snapshot.connectors.values(), *relays):
             await connector.aclose()
+        await self.parts.books.stop()
         self.parts.log.stop()
 
     def _samples(self) -> Iterator[Sample]:
-        yield "tollhouse_requests_in_flight", (), self.admission.in_flight
+        yield "tollhouse_requests_in_flight", (), self.gate.in_flight
         yield "tollhouse_connections", (), len(self.server.connections)
         yield "tollhouse_connections_refused", (), self.server.refused_connections
         yield "tollhouse_request_body_bytes", (), self.server.bodies_bytes
+        yield "tollhouse_slots_taken", (), self.limits.slots
         yield "tollhouse_holds_open", (), self.ledger.open_holds
-        yield "tollhouse_keys", (), len(self.parts.keyring)
+        yield "tollhouse_keys", (), len(self.parts.books.keyring)
         yield "tollhouse_log_lines_dropped", (), self.parts.log.dropped
         yield "tollhouse_up_seconds", (), int(time.time()) - self.started_at
         pools: dict[str, list[Pool]] = {}

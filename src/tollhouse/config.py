@@ -14,8 +14,8 @@ from typing import Any
 
 from tollhouse.settings.aliases import read_aliases
 from tollhouse.settings.files import check_authorities, check_weights
-from tollhouse.settings.hosts import KnownHost, Sources, read_providers
-from tollhouse.settings.keys import SECTIONS, Cors, ProviderSettings, Server, Settings, TimeoutKeys, Upstream
+from tollhouse.settings.hosts import read_providers
+from tollhouse.settings.keys import SECTIONS, Billing, Cors, ProviderSettings, Server, Settings, TimeoutKeys, Upstream
 from tollhouse.settings.reading import (
     ConfigInvalid,
     Problem,
@@ -26,7 +26,9 @@ from tollhouse.settings.reading import (
     read_file,
     read_section,
 )
+from tollhouse.settings.secrets import KnownHost, Sources, find_secret, is_literal
 from tollhouse.settings.text import render_markdown, render_toml
+from tollhouse.settings.tiers import check_default, read_tiers
 from tollhouse.settings.urls import check_proxy
 from tollhouse.types.wire import Timeouts
 
@@ -66,7 +68,7 @@ def load(path: Path | None, environ: Mapping[str, str], known: Mapping[str, Know
     document, exposed = read_file(path, problems) if path else ({}, False)
     settings = _read(document, Sources(environ, known, path.parent if path else Path(), problems))
     if exposed and path is not None:
-        _refuse_exposed(path, settings, problems)
+        _refuse_exposed(path, document, settings, problems)
     if problems.found:
         raise ConfigInvalid(problems.found)
     return replace(settings, path=path)
@@ -75,10 +77,11 @@ def load(path: Path | None, environ: Mapping[str, str], known: Mapping[str, Know
 def _read(document: dict[str, Any], sources: Sources) -> Settings:
     tables, problems = dict(document), sources.problems
     hosts, aliases = tables.pop("providers", {}), tables.pop("models", {})
+    tiers = read_tiers(tables.pop("tiers", {}), problems)
     _override(tables, sources.environ, problems)
     for name in tables:
         if name not in SECTIONS:
-            problems.unknown(name, name, [*SECTIONS, "providers", "models"])
+            problems.unknown(name, name, [*SECTIONS, "providers", "models", "tiers"])
     parts: dict[str, Any] = {
         name: read_section(section, tables.get(name, {}), name, problems) for name, section in SECTIONS.items()
     }
@@ -88,9 +91,19 @@ def _read(document: dict[str, Any], sources: Sources) -> Settings:
     _check(parts["server"], parts["cors"], parts["upstream"], problems)
     check_authorities(parts["upstream"].ca_file, problems)
     check_weights(parts["local"].gguf, problems)
+    check_default(parts["limits"].default_tier, tiers, problems)
+    parts["tiers"] = MappingProxyType(tiers)
+    parts |= _webhook_secret(parts["billing"], sources)
     providers = read_providers(hosts, parts["timeouts"], sources)
     named = read_aliases(aliases, {*providers, *sources.known, *LOCAL_HOSTS}, problems)
     return Settings(**parts, providers=MappingProxyType(providers), aliases=MappingProxyType(named))
+
+
+def _webhook_secret(billing: Billing, sources: Sources) -> dict[str, Any]:
+    """The section without the reference, and what it leads to."""
+    reference = billing.stripe_webhook_secret
+    secret = find_secret(reference, "billing.stripe_webhook_secret", sources) if reference else None
+    return {"billing": replace(billing, stripe_webhook_secret=""), "stripe_webhook_secret": secret}
 
 
 def _override(tables: dict[str, Any], environ: Mapping[str, str], problems: Problems) -> None:
@@ -146,12 +159,18 @@ def _check(server: Server, cors: Cors, upstream: Upstream, problems: Problems) -
             problems.add("upstream.proxy", "holds a password", 'set proxy = "env:NAME" at each host instead')
 
 
-def _refuse_exposed(path: Path, settings: Settings, problems: Problems) -> None:
+def _refuse_exposed(path: Path, document: dict[str, Any], settings: Settings, problems: Problems) -> None:
     """A file that everybody on the machine can read must not hold a credential (requirement S22)."""
-    for name, provider in settings.providers.items():
-        for where in provider.literal_secrets:
-            problems.add(
-                f"providers.{name}.{where}",
-                f"a secret written out in {path}, which every user of this machine can read",
-                f'chmod 600 {path}, or write "env:NAME" or "file:/path"',
-            )
+    literals = [
+        f"providers.{name}.{where}" for name, host in settings.providers.items() for where in host.literal_secrets
+    ]
+    billing = document.get("billing")
+    webhook = billing.get("stripe_webhook_secret") if isinstance(billing, dict) else None
+    if isinstance(webhook, str) and webhook and is_literal(webhook):
+        literals.append("billing.stripe_webhook_secret")
+    for where in literals:
+        problems.add(
+            where,
+            f"a secret written out in {path}, which every user of this machine can read",
+            f'chmod 600 {path}, or write "env:NAME" or "file:/path"',
+        )

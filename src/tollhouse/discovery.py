@@ -7,12 +7,14 @@ missing and what to do. Nothing but this machine is contacted: a cloud host coun
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tollhouse.catalog.names import Offer
 from tollhouse.catalog.store import Catalogue, ProviderRow
 from tollhouse.config import ProviderSettings, Settings
 from tollhouse.loopback import ENGINES, QUIRKS, Engine, Fetch, Finding, fetch_loopback, probe
-from tollhouse.settings.hosts import as_secret
+from tollhouse.settings.keys import ModelPatch
+from tollhouse.settings.secrets import as_secret
 from tollhouse.settings.urls import check_url, expand, is_loopback, loopback_port
 from tollhouse.types.calls import Host, ModelFacts
 
@@ -72,6 +74,11 @@ def _declared_host(provider: ProviderSettings, row: ProviderRow | None, settings
         timeouts=provider.timeouts,
         proxy=proxy,
         label=row.label if row else provider.name,
+        max_event_bytes=settings.upstream.max_event_bytes,
+        free=provider.free,
+        cap_field=row.cap_field if row else "max_tokens",
+        free_kinds=row.free_kinds if row else (),
+        on_disconnect=provider.on_disconnect,
     )
     quirks = provider.quirks or (row.quirks if row else None)
     return replace(host, quirks=quirks) if quirks else host
@@ -84,8 +91,16 @@ def _declared_models(provider: ProviderSettings, known: Mapping[str, ModelFacts]
     stated = {}
     for name, patch in provider.models.items():
         facts = known.get(name) or ModelFacts(name, name)
-        stated[name] = replace(facts, **patch.facts, prices=replace(facts.prices, **patch.prices))
+        stated[name] = replace(facts, **patch.facts, **_stated_prices(facts, patch))
     return stated if provider.closed else {**known, **stated}
+
+
+def _stated_prices(facts: ModelFacts, patch: ModelPatch) -> dict[str, Any]:
+    """The operator's prices over those that are known."""
+    if not patch.prices and patch.tiers is None:
+        return {}
+    tiers = facts.tiers if patch.tiers is None else patch.tiers
+    return {"prices": replace(facts.prices, **patch.prices), "tiers": tiers, "prices_from": "config"}
 
 
 def _proxy(base_url: str, settings: Settings) -> str | None:
@@ -153,6 +168,9 @@ def _ambient_host(row: ProviderRow, variable: str, environ: Mapping[str, str], s
         timeouts=settings.timeouts,
         proxy=_proxy(base_url, settings),
         label=row.label,
+        max_event_bytes=settings.upstream.max_event_bytes,
+        cap_field=row.cap_field,
+        free_kinds=row.free_kinds,
     )
 
 
@@ -178,7 +196,13 @@ async def local(
             taken.add(engine.name)
             report.append(answer.finding)
             host = Host(
-                engine.name, base_url, auth="none", quirks=QUIRKS, timeouts=settings.timeouts, label=engine.label
+                engine.name,
+                base_url,
+                auth="none",
+                quirks=QUIRKS,
+                timeouts=settings.timeouts,
+                label=engine.label,
+                max_event_bytes=settings.upstream.max_event_bytes,
             )
             offers.append(Offer(host, answer.models))
     return offers, report

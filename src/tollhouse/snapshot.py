@@ -5,9 +5,11 @@ that runs. The control side builds the next one with `build`; what did not chang
 an embedded model) is carried over, what fell away is retired and closes when its last reader is done.
 """
 
+import hashlib
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from tollhouse.catalog.names import Names, Offer
 from tollhouse.catalog.store import Catalogue
@@ -22,7 +24,8 @@ from tollhouse.upstream.origin import Origin, Proxy
 from tollhouse.upstream.pool import Pool, PoolLimits
 from tollhouse.web.cors import Cors
 
-PoolKey = tuple[Origin, str | None, PoolLimits, str]
+PoolKey = tuple[Origin, Proxy | None, PoolLimits, str]
+"""All that a connection depends on; the text is the digest of the operator's own authorities, empty without any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,10 @@ class Snapshot:
         host = target.host.name
         own = self.relays.get(host)
         return own.get(kind) if own is not None else self.connectors.get(host)
+
+    def is_inside(self, host: str) -> bool:
+        """Whether a host is models in this process, which no connection leads to."""
+        return host in self.relays
 
     @property
     def max_attempts(self) -> int:
@@ -98,11 +105,11 @@ def build(
 ) -> Snapshot:
     """The snapshot of these settings. ``offers`` are the hosts over HTTP, in the order of trying."""
     kept = previous.pools if previous is not None else {}
-    tls = _trust(settings.upstream.ca_file)
+    digest, tls = _trust(settings.upstream.ca_file)
     pools: dict[PoolKey, Pool] = {}
     connectors: dict[str, Connector] = {item.offer.host.name: item.connector for item in embedded}
     for offer in offers:
-        key = _pool_key(offer.host, settings)
+        key = _pool_key(offer.host, settings, digest)
         pools[key] = pools.get(key) or kept.get(key) or _pool(key, tls)
         connectors[offer.host.name] = pools[key]
     every = (*offers, *(item.offer for item in embedded))
@@ -122,22 +129,25 @@ def retire(old: Snapshot, new: Snapshot) -> None:
             pool.retire()
 
 
-def _pool_key(host: Host, settings: Settings) -> PoolKey:
+def _pool_key(host: Host, settings: Settings, authorities: str) -> PoolKey:
     keys = settings.upstream
     limits = PoolLimits(max_connections=keys.max_connections_per_host, idle_expiry_s=keys.idle_expiry_s)
-    return Origin.parse(host.base_url), host.proxy, limits, keys.ca_file
+    return Origin.parse(host.base_url), Proxy.parse(host.proxy) if host.proxy else None, limits, authorities
 
 
 def _pool(key: PoolKey, tls: ssl.SSLContext | None) -> Pool:
     origin, proxy, limits, _ = key
-    return Pool(origin, limits=limits, proxy=Proxy.parse(proxy) if proxy else None, tls=tls)
+    return Pool(origin, limits=limits, proxy=proxy, tls=tls)
 
 
-def _trust(ca_file: str) -> ssl.SSLContext | None:
-    """A context that also trusts the operator's own authorities; None for the one that pools share."""
+def _trust(ca_file: str) -> tuple[str, ssl.SSLContext | None]:
+    """A context that also trusts the operator's own authorities, and their digest: a file that was renewed in its place
+    is another. The context is None for the one that pools share.
+    """
     if not ca_file:
-        return None
+        return "", None
+    digest = hashlib.sha256(Path(ca_file).read_bytes()).hexdigest()  # first: of a file that changes now, the older
     context = ssl.create_default_context()
     context.load_verify_locations(ca_file)
     context.set_alpn_protocols(["http/1.1"])
-    return context
+    return digest, context

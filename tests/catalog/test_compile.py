@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tollhouse.catalog.store import Catalogue, PriceTier
-from tollhouse.types.calls import Prices
+from tollhouse.catalog.store import Catalogue
+from tollhouse.types.calls import Prices, PriceTier
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "compile-catalog"
 TABLES = "[hosts]\n[makers]\n"
@@ -69,11 +69,11 @@ def test_every_class_of_price_is_kept(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     catalogue = Catalogue(target.read_bytes(), TABLES)
     assert catalogue.models("a")["m"].prices == Prices(input=1_000_000, cache_read=2_000_000)
-    assert catalogue.tiers("a", "m") == (
+    assert catalogue.models("a")["m"].tiers == (
         PriceTier(100_000, Prices(input=2_000_000)),
         PriceTier(200_000, Prices(input=3_000_000, output=4_000_000)),
     )
-    assert catalogue.other_prices("a", "m") == {"request": "5"}
+    assert catalogue.models("a")["m"].unstated_prices == ("request",)
 
 
 @pytest.mark.parametrize(

@@ -201,6 +201,18 @@ class TestAliases:
         assert ids(names, "x") == ["a/x"]
         assert ids(names, "unheard-of") == ["b/unheard-of"]
 
+    def test_no_pattern_catches_a_pinned_name(self) -> None:
+        """model#host means that host whatever patterns there are, nothing where there is no such host, and only an
+        alias of exactly that name says otherwise.
+        """
+        patterns: Aliases = {"gpt-*": ("b/*",), "*": ("b/*",)}
+        names = Names([offer("a", "gpt-4o"), offer("b", "gpt-4o")], patterns, EMPTY)
+        assert ids(names, "gpt-4o#a") == ["a/gpt-4o"]
+        assert ids(names, "gpt-4o") == ["b/gpt-4o"]
+        assert ids(names, "gpt-4o#gone") == ids(names, "x#gone") == []
+        exact: Aliases = {**patterns, "gpt-4o#a": ("b/gpt-4o",)}
+        assert ids(Names([offer("a"), offer("b")], exact, EMPTY), "gpt-4o#a") == ["b/gpt-4o"]
+
     def test_a_pattern_may_lead_to_one_model(self) -> None:
         """Every name that fits a pattern can stand for one model."""
         names = Names([offer("a", "x")], {"gpt-*": ("a/x",)}, EMPTY)

@@ -77,16 +77,35 @@ def test_abilities_are_read_from_the_columns() -> None:
 
 def test_prices_for_long_prompts_are_kept(catalogue: Catalogue) -> None:
     """Above 272,000 tokens of prompt, gpt-5.4 costs twice as much to read."""
-    (tier,) = catalogue.tiers("openai", "gpt-5.4")
+    (tier,) = catalogue.models("openai")["gpt-5.4"].tiers
     assert tier.above_tokens == 272_000
     assert tier.prices.input == 2 * (catalogue.models("openai")["gpt-5.4"].prices.input or 0)
-    assert catalogue.tiers("openai", "no-such-model") == ()
+    assert catalogue.models("openai")["gpt-4o"].tiers == ()
 
 
 def test_charges_that_are_not_for_tokens_are_kept_apart(catalogue: Catalogue) -> None:
     """A charge for each request is never read as a price of tokens, nor lost."""
-    assert catalogue.other_prices("perplexity", "sonar-deep-research") == {"citation": "2.0", "request": "5.0"}
-    assert catalogue.other_prices("openai", "gpt-4o") == {}
+    assert catalogue.models("perplexity")["sonar-deep-research"].unstated_prices == ("citation", "request")
+    assert catalogue.models("openai")["gpt-4o"].unstated_prices == ()
+
+
+def test_a_model_that_is_another_at_each_call_has_no_price(catalogue: Catalogue) -> None:
+    """What a router's own row says is not what the model behind it costs."""
+    assert catalogue.models("azure")["model-router"].unstated_prices == ("model",)
+
+
+def test_how_large_an_image_is_depends_on_the_model(catalogue: Catalogue) -> None:
+    """The small gpt-4o makes more tokens of an image than any other, under any host's name for it."""
+    assert catalogue.models("openai")["gpt-4o-mini"].image_tokens == 48_169
+    assert catalogue.models("openrouter")["openai/gpt-4o-mini"].image_tokens == 48_169
+    assert catalogue.models("openai")["gpt-4o"].image_tokens == 16_384
+
+
+def test_what_openai_alone_does_is_a_row_of_data(catalogue: Catalogue) -> None:
+    """Its moderations are free, and a cap goes by its newer name."""
+    openai, groq = catalogue.providers["openai"], catalogue.providers["groq"]
+    assert (openai.free_kinds, openai.cap_field) == (("moderations",), "max_completion_tokens")
+    assert (groq.free_kinds, groq.cap_field) == ((), "max_tokens")
 
 
 def test_every_host_is_reachable_or_says_why_not(catalogue: Catalogue) -> None:

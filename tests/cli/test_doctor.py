@@ -71,8 +71,11 @@ def test_a_model_that_answers_is_ok(tmp_path: Path, stage: Backstage) -> None:
 
 @pytest.mark.parametrize("model", ["tollhouse/sim", "tollhouse/guide"])
 def test_the_models_of_this_process_answer(tmp_path: Path, model: str) -> None:
-    """What ships with Tollhouse answers with nothing set up."""
-    assert run("doctor", model, "--config", settings(tmp_path)).exit_code == 0
+    """What ships with Tollhouse answers with nothing set up, and at no address."""
+    result = run("doctor", model, "--config", settings(tmp_path))
+    assert result.exit_code == 0
+    assert f"ok    {model} in this process: it answers" in result.output
+    assert "http://" not in result.output
 
 
 FAILS: dict[str, tuple[list[Step], str]] = {

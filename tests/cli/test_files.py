@@ -6,6 +6,7 @@ import stat
 import threading
 from pathlib import Path
 
+import apsw
 import click
 import pytest
 
@@ -14,7 +15,8 @@ from tests.fakes.chaos import closed_port
 from tollhouse import __version__
 from tollhouse.cli.home import home_or_exit, lock_home, open_home
 from tollhouse.errors import StorageUnavailable
-from tollhouse.gateway.auth import Keyring
+from tollhouse.stores.tenancy import read_all
+from tollhouse.tenancy.keys import digest_key
 
 KEY = re.compile(r"sk-th-[A-Za-z0-9_-]{43}")
 
@@ -23,7 +25,7 @@ KEY = re.compile(r"sk-th-[A-Za-z0-9_-]{43}")
 
 
 def test_a_key_is_shown_once_and_kept_as_a_digest(tmp_path: Path) -> None:
-    """The text is alone on standard output; no file of the folder holds it; a keyring of that folder takes it."""
+    """The text is alone on standard output; no file of the folder holds it; its digest is there."""
     made = run("keys", "create", "laptop", "--data", tmp_path / "d")
     assert made.exit_code == 0
     key = made.stdout.strip()
@@ -31,7 +33,8 @@ def test_a_key_is_shown_once_and_kept_as_a_digest(tmp_path: Path) -> None:
     assert "cannot be shown again" in made.stderr
     assert all(key.encode() not in path.read_bytes() for path in (tmp_path / "d").iterdir())
     home = open_home(tmp_path / "d")
-    assert Keyring(home.store, home.pepper).identify({b"x-api-key": key.encode()}).name == "laptop"
+    digests = [secret.digest for secret in home.store.read_now(read_all).secrets]
+    assert digests == [digest_key(home.pepper, key)]
     home.store.close()
 
 
@@ -129,7 +132,7 @@ def test_a_damaged_pepper_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(StorageUnavailable, match="damaged"):
         open_home(tmp_path)
     result = run("keys", "list", "--data", tmp_path)
-    assert result.exit_code == 1
+    assert result.exit_code == 78
     assert "cannot be used" in result.stderr
 
 
@@ -142,7 +145,7 @@ def test_a_folder_that_cannot_be_is_a_plain_error(tmp_path: Path, command: list[
         home_or_exit(tmp_path / "file" / "below")
     if command[0] != "up":  # which hardens its whole process first
         result = run(*command, "--config", file)
-        assert result.exit_code == 1
+        assert result.exit_code == 78
         assert result.stderr.startswith("Error: The data folder ")
 
 
@@ -220,3 +223,24 @@ def test_the_version_and_the_help_need_nothing() -> None:
     for command in ("up", "init", "check", "doctor", "chat", "models", "keys"):
         assert f"  {command} " in shown
         assert run(command, "--help").exit_code == 0
+
+
+def test_f94_a_database_that_cannot_be_read_ends_with_one_line_and_78(tmp_path: Path) -> None:
+    """A file that is no database, and one of a newer version, are told at once; neither is touched."""
+    noise = tmp_path / "noise"
+    noise.mkdir()
+    (noise / "tollhouse.db").write_bytes(b"this is no database " * 500)
+    newer = tmp_path / "newer"
+    newer.mkdir()
+    database = apsw.Connection(str(newer / "tollhouse.db"))
+    database.pragma("journal_mode", "wal")
+    database.pragma("user_version", 9999)
+    database.close()
+    for folder, why in ((noise, "atabase"), (newer, "newer Tollhouse")):
+        before = (folder / "tollhouse.db").read_bytes()
+        with pytest.raises(click.ClickException, match=why) as caught:
+            home_or_exit(folder)
+        assert caught.value.exit_code == 78
+        assert str(folder) in caught.value.message
+        assert "\n" not in caught.value.message
+        assert (folder / "tollhouse.db").read_bytes() == before

@@ -70,16 +70,20 @@ def test_a_line_of_json_tells_a_program_all_it_needs(tmp_path: Path) -> None:
         assert (tmp_path / "data" / "tollhouse.db").exists()
 
 
-def test_a_second_start_lends_a_key_that_is_stored_nowhere(tmp_path: Path) -> None:
-    """The first start stores a key; a later one with --json gives a key that ends with the process."""
-    with running(tmp_path) as first:
-        assert len(tollhouse("keys", "list", "--data", str(tmp_path / "data")).stdout.splitlines()) == 1
-    with running(tmp_path) as second:
-        assert second.key != first.key
-        for key in (first.key, second.key):
-            answer = httpx.get(f"{second.url}/models", headers={"authorization": f"Bearer {key}"})
-            assert answer.status_code == 200
-        assert len(tollhouse("keys", "list", "--data", str(tmp_path / "data")).stdout.splitlines()) == 1
+def test_each_later_start_has_a_key_of_its_own(tmp_path: Path) -> None:
+    """The first start makes a key that stays; a later one with --json makes one for its run, which the next ends."""
+    data = ("--data", str(tmp_path / "data"))
+    keys: list[str] = []
+    for run in range(3):
+        with running(tmp_path) as gateway:
+            keys.append(gateway.key)
+            works = []
+            for key in keys:
+                headers = {"authorization": f"Bearer {key}"}
+                works.append(httpx.get(f"{gateway.url}/models", headers=headers).status_code == 200)
+            assert works == [[True], [True, True], [True, False, True]][run]
+            listed = tollhouse("keys", "list", *data).stdout.splitlines()
+            assert sum("active" in line for line in listed) == min(run + 1, 2)
 
 
 def test_a_file_given_on_the_command_line_is_served(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Such a part stands between two comments in its page. A page with one part has pl
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,6 +14,7 @@ from tests.docs.markdown import DOCS
 from tests.validate import parameter_table
 from tollhouse import config
 from tollhouse.cli import main as command_line
+from tollhouse.control.admin.api import AdminParts, endpoints
 from tollhouse.telemetry.metrics import COUNTERS, GAUGES, HISTOGRAMS
 
 MARKS = ("<!-- made from the code: begin -->\n", "<!-- made from the code: end -->")
@@ -42,6 +44,14 @@ def command_reference() -> str:
     return "\n".join(describe(name, command) for name, command in commands(command_line))
 
 
+def endpoint_table() -> str:
+    """The admin API's endpoints. Nothing of them is called, so that they need nothing to work with."""
+    rows = ["| endpoint | what it does |", "|---|---|"]
+    parts: Any = AdminParts(*[None] * 6)  # type: ignore[arg-type]
+    rows += [f"| `{row.method} {row.path}` | {row.summary} |" for row in endpoints(parts)]
+    return "\n".join(rows) + "\n"
+
+
 def describe(name: str, command: click.Command) -> str:
     """What a command does, and its arguments and options."""
     arguments = [one for one in command.params if isinstance(one, click.Argument)]
@@ -66,6 +76,7 @@ def spelled(option: click.Option) -> str:
 
 
 PARTS: dict[str, tuple[tuple[str, str], Callable[[], str]]] = {
+    "admin.md": (MARKS, endpoint_table),
     "cli.md": (MARKS, command_reference),
     "operations.md": (MARKS, metrics_table),
     "configuration.md": (MARKS, lambda: f"\n{config.render_markdown()}\n"),

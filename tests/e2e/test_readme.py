@@ -128,3 +128,15 @@ def test_the_two_commands_exist() -> None:
     assert commands == ["scripts/serve", "scripts/test"]
     for command in [*commands, "scripts/check", "scripts/docs"]:
         assert (ROOT / command).stat().st_mode & 0o111, command
+
+
+def test_the_readmes_commands_about_money_do_what_it_says(tmp_path: Path) -> None:
+    """Organisation, grant, key, balance, usage and verification work as they stand, beside a running server."""
+    commands = block(README, "sh", "Say who may spend what")
+    function = f'tollhouse() {{ "{sys.executable}" -m tollhouse "$@"; }}\n'
+    with running(tmp_path) as gateway:
+        environ = {**ENVIRON, "TOLLHOUSE_SERVER_DATA_DIR": str(tmp_path / "data")}
+        said = run(["bash", "-ec", function + commands], environ, tmp_path)
+        assert gateway
+    assert "25.00" in said
+    assert "sk-th-" in said

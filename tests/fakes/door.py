@@ -15,15 +15,15 @@ from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import IO, Any
 
 from tollhouse import config
 from tollhouse.app import App
 from tollhouse.catalog import store as catalog
 from tollhouse.cli.assembly import Assembler, make_parts
+from tollhouse.cli.home import Home
 from tollhouse.config import Settings
-from tollhouse.gateway.auth import Keyring
-from tollhouse.stores.memory import MemoryStore
+from tollhouse.stores.sqlite import SqliteStore
 from tollhouse.telemetry.log import Log
 from tollhouse.types.secret import Secret
 
@@ -117,7 +117,7 @@ class Door:
     @property
     def idle(self) -> bool:
         """Whether nothing is being served and nothing is held."""
-        return self.app.server.busy == 0 and self.app.ledger.open_holds == 0 and self.app.admission.in_flight == 0
+        return self.app.server.busy == 0 and self.app.ledger.open_holds == 0 and self.app.gate.in_flight == 0
 
     def count(self, name: str, *labels: str) -> int:
         """The value of a counter."""
@@ -148,9 +148,14 @@ async def read_answer(reader: asyncio.StreamReader) -> Answer:
 
 @asynccontextmanager
 async def opened(
-    text: str = "", environ: Mapping[str, str] | None = None, *, quiet: str = QUIET
+    text: str = "",
+    environ: Mapping[str, str] | None = None,
+    *,
+    quiet: str = QUIET,
+    volume: Path | None = None,
+    sink: IO[bytes] | None = None,
 ) -> AsyncIterator[Door]:
-    """A gateway on free ports, stopped at the end."""
+    """A gateway on free ports, stopped at the end. ``volume``: where its database is, ``sink``: where its log goes."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "tollhouse.toml"
         file.write_text(text + "\n" + quiet)
@@ -163,14 +168,16 @@ async def opened(
 
         settings = read()
         assembler = await Assembler.start(settings, CATALOGUE, known)
-        keyring = Keyring(MemoryStore(), b"pepper")
-        parts = make_parts(assembler, await assembler.make(settings), keyring, Secret("admin-secret"), read)
+        home = Home(
+            Path(folder), SqliteStore((volume or Path(folder)) / "tollhouse.db"), b"pepper", Secret("admin-secret")
+        )
+        parts = make_parts(assembler, await assembler.make(settings), home, read)
         log = BytesIO()
-        parts = replace(parts, log=Log("debug", sink=log))
+        parts = replace(parts, log=Log("debug", sink=sink or log))
         app = App(parts)
         port, admin_port = await app.start()
         assert admin_port is not None
-        door = Door(app, port, admin_port, keyring.lend(), log, file)
+        door = Door(app, port, admin_port, await parts.books.mint("test"), log, file)
         try:
             yield door
         finally:

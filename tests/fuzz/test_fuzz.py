@@ -7,13 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fakes.chaos import ChaosUpstream
 from tests.fakes.door import opened
+from tests.fuzz import relay_types
 from tests.fuzz.chat_types import WRONG
 from tests.fuzz.engine import Broken, Case, fuzz
 from tests.fuzz.event_stream import EventStream
 from tests.fuzz.json_guard import JsonGuard
 from tests.fuzz.mutate import ODD, to_json
 from tests.fuzz.targets import TARGETS
+from tests.gateway.kit import hosts
+from tollhouse.validate.relay import ENDPOINTS, check_relay
 
 COUNTS = {
     "http-server": 1200,
@@ -48,6 +52,19 @@ async def test_f68_a_wrong_value_anywhere_is_a_400_that_names_its_place() -> Non
         assert (
             await door.post({"model": "tollhouse/sim", "messages": [{"role": "user", "content": "hi"}]})
         ).status == 200
+
+
+async def test_f68_a_wrong_value_in_any_relayed_request_is_a_400_that_names_its_place() -> None:
+    """The same holds for every field of every endpoint that is relayed, and the host is not asked."""
+    assert len(relay_types.WRONG) > 1000
+    for endpoint in ENDPOINTS:
+        check_relay(endpoint, relay_types.body(endpoint, "up0/m"))
+    async with ChaosUpstream([]) as upstream, opened(hosts(upstream)) as door:
+        for endpoint, wrong in relay_types.WRONG:
+            answer = await door.post(relay_types.body(endpoint, "up0/m", wrong), f"/v1/{endpoint}")
+            assert (answer.status, answer.error["type"]) == (400, "invalid_request_error"), (endpoint, wrong, answer)
+            assert answer.error["param"] == wrong.path or answer.error["code"] == "invalid_json", (wrong, answer.error)
+        assert upstream.requests == []
 
 
 @QUICK

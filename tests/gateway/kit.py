@@ -1,5 +1,7 @@
 """What the gateway's tests share: a configuration with up to two scripted upstreams behind one alias."""
 
+from typing import Any
+
 from tests.fakes.chaos import ChaosUpstream
 from tests.fakes.door import HELLO
 
@@ -17,3 +19,14 @@ def hosts(*upstreams: ChaosUpstream | int | str, more: str = "") -> str:
         tables += f'[providers.up{number}]\nbase_url = "{base}"\napi_key = "{SECRET}"\nmodels = ["m"]\n'
     targets = ", ".join(f'"up{number}/m"' for number in range(len(upstreams)))
     return f"{more}\n{FAST if '[timeouts]' not in more else ''}{tables}[models.both]\ntargets = [{targets}]\n"
+
+
+def unmarked(value: Any) -> Any:
+    """An answer without what Tollhouse says in it of money: all that the host said."""
+    if not isinstance(value, dict):
+        return value
+    assert value.keys() >= {"_remaining_credits", "_balance_warning"}
+    kept = {name: held for name, held in value.items() if name not in {"_remaining_credits", "_balance_warning"}}
+    if isinstance(usage := kept.get("usage"), dict):
+        kept["usage"] = {name: count for name, count in usage.items() if name != "cost"}
+    return kept

@@ -19,9 +19,10 @@ from tollhouse.errors import (
     UpstreamUnavailable,
 )
 from tollhouse.gateway.attempts import Attempts, conceal
+from tollhouse.ledger.prices import Bid, free_price
 from tollhouse.snapshot import Snapshot
 from tollhouse.telemetry.metrics import Metrics
-from tollhouse.types.calls import Host, Plan, Target
+from tollhouse.types.calls import Host, Target
 from tollhouse.types.secret import Secret
 
 TARGETS = tuple(Target(Host(f"h{number}", f"http://127.0.0.{number + 1}/v1"), "m") for number in range(3))
@@ -30,7 +31,8 @@ TARGETS = tuple(Target(Host(f"h{number}", f"http://127.0.0.{number + 1}/v1"), "m
 def attempts_on(snapshot: Snapshot, count: int) -> tuple[Attempts, Metrics]:
     """The attempts of a call with so many targets."""
     metrics = Metrics()
-    return Attempts(snapshot, Plan("m", TARGETS[:count]), metrics, lambda: 0.0), metrics
+    bids = tuple(Bid(target, free_price(target.host.name, "m"), 0, None, 0) for target in TARGETS[:count])
+    return Attempts(snapshot, bids, metrics, lambda: 0.0), metrics
 
 
 async def outcome(snapshot: Snapshot, *faults: UpstreamFault | None) -> tuple[UpstreamFault | str, Attempts, Metrics]:
@@ -38,12 +40,12 @@ async def outcome(snapshot: Snapshot, *faults: UpstreamFault | None) -> tuple[Up
     attempts, metrics = attempts_on(snapshot, len(faults))
     left = list(faults)
 
-    async def attempt(target: Target) -> str:
+    async def attempt(bid: Bid) -> str:
         await asyncio.sleep(0)
         fault = left.pop(0)
         if fault is not None:
             raise fault
-        return target.id
+        return bid.target.id
 
     try:
         return await attempts.first(attempt), attempts, metrics

@@ -217,10 +217,10 @@ async def test_the_gateway_refuses_what_it_cannot_hold() -> None:
     """Over max_in_flight a request is told to come back, and nothing is taken."""
     async with ChaosUpstream([Send(completion())]) as up:
         async with opened(hosts(up, more="[server]\nmax_in_flight = 1")) as door:
-            door.app.admission.in_flight = 1
+            door.app.gate.in_flight = 1
             answer = await door.post(ASK)
             assert (answer.status, answer.headers["retry-after"]) == (503, "1")
-            door.app.admission.in_flight = 0
+            door.app.gate.in_flight = 0
             assert (await door.post(ASK)).status == 200
 
 

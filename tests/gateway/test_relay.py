@@ -4,12 +4,13 @@ import base64
 import json
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
 from tests.fakes.chaos import ChaosUpstream, Close, Pause, Send, Step, chunk, chunked, closed_port, head, whole
 from tests.fakes.door import Answer, Door, eventually, opened
-from tests.gateway.kit import SECRET, hosts
+from tests.gateway.kit import SECRET, hosts, unmarked
 from tollhouse.gateway.relay import KINDS
 from tollhouse.validate import multipart, relay
 
@@ -82,7 +83,7 @@ async def test_a_json_call_reaches_its_host_under_the_hosts_name_and_comes_back_
     async with ChaosUpstream([Send(said(reply))]) as up, opened(hosts(up)) as door:
         answer = await ask(door, kind, x_vendor={"kept": [None, 1.5]})
         assert answer.status == 200
-        assert answer.json == {**reply, "model": "both"}
+        assert unmarked(answer.json) == {**reply, "model": "both"}
         assert answer.headers["x-tollhouse-target"] == "up0/m"
         sent = up.requests[0]
         assert (sent.method, sent.target) == ("POST", f"/v1/{kind}")
@@ -91,7 +92,8 @@ async def test_a_json_call_reaches_its_host_under_the_hosts_name_and_comes_back_
         assert door.key.encode() not in sent.head
         assert json.loads(sent.body) == {**JSON_BODIES[kind], "model": "m", "x_vendor": {"kept": [None, 1.5]}}
         assert door.count("tollhouse_tokens", "up0", "m", "input") == 5
-        assert door.count("tollhouse_tokens", "up0", "m", "output") == 2
+        spoken = "output_audio" if kind == "audio/speech" else "output"
+        assert door.count("tollhouse_tokens", "up0", "m", spoken) == 2
         assert door.idle
 
 
@@ -258,23 +260,27 @@ async def test_an_answer_that_is_no_json_is_the_hosts_fault(body: bytes) -> None
         assert (await ask(door, "embeddings")).status == 200
 
 
-@pytest.mark.parametrize("usage", [{"type": "duration", "seconds": 3}, None, 7, {"prompt_tokens": -1}])
-async def test_usage_that_counts_no_tokens_is_not_counted(usage: object) -> None:
-    """What a transcription is billed by the second, or a host garbles, adds nothing to the tokens and passes on."""
+SECONDS = [{"type": "duration", "seconds": 3}]
+
+
+@pytest.mark.parametrize("usage", [*SECONDS, None, 7, {"prompt_tokens": -1}])
+async def test_usage_that_counts_no_tokens_is_estimated(usage: object) -> None:
+    """Where a host garbles its usage an estimate stands, marked as one; seconds are no estimate."""
     async with ChaosUpstream([Send(said({"text": "x", "usage": usage}))]) as up, opened(hosts(up)) as door:
-        assert (await ask(door, "audio/transcriptions")).json["usage"] == usage
-        assert not any(door.count("tollhouse_tokens", "up0", "m", kind) for kind in ("input", "output"))
+        assert unmarked((await ask(door, "audio/transcriptions")).json)["usage"] == usage
+        seconds = door.count("tollhouse_tokens", "up0", "m", "input_audio")
+        assert (door.count("tollhouse_estimated_usage", "up0"), seconds) == ((0, 3) if usage in SECONDS else (1, ANY))
 
 
 @pytest.mark.parametrize("value", [7, "text", [1], None])
-async def test_an_answer_may_be_any_json(value: Any) -> None:
-    """JSON that is no object is passed on as it is."""
+async def test_json_that_is_no_object_is_no_answer(value: Any) -> None:
+    """Every answer of these endpoints is an object; anything else is a fault of the host's, and not charged (F12)."""
     async with ChaosUpstream([Send(said(value))]) as up, opened(hosts(up)) as door:
-        assert (await ask(door, "moderations")).json == value
+        assert (await ask(door, "moderations")).error["code"] == "upstream_bad_response"
 
 
 @pytest.mark.parametrize("kind", ["Application/JSON", "application/json; charset=UTF-8", "APPLICATION/JSON ;x=y"])
 async def test_a_content_type_means_the_same_in_any_case(kind: str) -> None:
     """The model's name is put back however the host spells the type of its JSON."""
     async with ChaosUpstream([Send(whole(b'{"model":"m-2024"}', content_type=kind))]) as up, opened(hosts(up)) as door:
-        assert (await ask(door, "embeddings")).json == {"model": "both"}
+        assert unmarked((await ask(door, "embeddings")).json) == {"model": "both"}

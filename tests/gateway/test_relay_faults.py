@@ -8,7 +8,7 @@ import pytest
 from tests.fakes.chaos import ChaosUpstream, Close, Hang, Pause, Reset, Send, Step, chunk, chunked, head, whole
 from tests.fakes.door import eventually, opened
 from tests.fakes.openai_wire import event, failure
-from tests.gateway.kit import SECRET, hosts
+from tests.gateway.kit import SECRET, hosts, unmarked
 from tests.gateway.test_disconnects import leave
 from tests.gateway.test_relay import BINARY, JSON_BODIES, ask, events, said
 
@@ -54,7 +54,7 @@ async def test_a_host_that_fails_before_its_first_byte_is_passed_over(name: str)
             assert door.idle
         async with opened(hosts(bad, second, more=SWIFT)) as door:
             answer = await ask(door, "embeddings")
-            assert (answer.status, answer.json) == (200, GOOD)
+            assert (answer.status, unmarked(answer.json)) == (200, GOOD)
             assert door.count("tollhouse_attempts", "up1", "ok") == 1
             assert door.idle
 

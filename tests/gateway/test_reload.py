@@ -64,7 +64,7 @@ async def test_a_request_whose_body_was_still_coming_is_served() -> None:
         async with opened(hosts(old)) as door:
             body = b'{"model": "both", "messages": [{"role": "user", "content": "hello"}]}'
             reader, writer = await door.send("POST", "/v1/chat/completions", body[:10], content_length=str(len(body)))
-            await eventually(lambda: door.app.admission.in_flight == 1)
+            await eventually(lambda: door.app.server.busy == 1)
             assert await reload(door, hosts(new)) == "ok"
             writer.write(body[10:])
             assert (await reader.readline()).startswith(b"HTTP/1.1 200")

@@ -7,7 +7,10 @@ from tests.fakes.chaos import ChaosUpstream, Close, Send, Step, whole
 from tests.fakes.door import Door, opened
 from tests.fakes.openai_wire import completion, failure, stream
 from tests.gateway.kit import ASK, STREAM
+from tollhouse.providers.openai import PROVIDER
+from tollhouse.settings.keys import ProviderKeys
 from tollhouse.stores.sqlite import SqliteStore
+from tollhouse.types.calls import ChatCall, Target
 from tollhouse.types.secret import Secret
 
 KEY, HEADER, PROXY = "sk-CANARY-key-0123456789abcdef", "CANARY-header-value-01234567", "CANARYuser:CANARYpass"
@@ -87,10 +90,27 @@ async def test_s19_the_clients_key_is_in_no_answer_and_no_log() -> None:
         assert wrong.encode() not in said
 
 
+async def test_no_value_that_the_request_path_holds_prints_a_secret() -> None:
+    """The settings, their sections, the hosts, the pools and a request ready to send may be printed."""
+    environ = {"OTHER": "sk-CANARY-other-0123456789", "PROXY": f"http://{PROXY}@127.0.0.1:9"}
+    async with ChaosUpstream([Close()]) as up, opened(config(up), environ) as door:
+        snapshot = door.app.parts.live.snapshot
+        offers = [offer for offer in snapshot.names.offers if offer.host.provider == "openai"]
+        hosts = {offer.host.name: offer.host for offer in offers}
+        assert HEADER in dict(hosts["up0"].headers).values()
+        assert PROXY in (hosts["up1"].proxy or "")
+        call = ChatCall("up0/m", {"messages": [{"role": "user", "content": "CANARY-prompt"}]}, False, False)
+        encoded = PROVIDER.encode_chat(call, Target(hosts["up0"], "m"))
+        assert KEY in str(encoded.outgoing.headers)
+        shown = [repr(found) for found in (snapshot.settings, offers, snapshot.pools, snapshot.connectors, encoded)]
+        shown.append(repr(ProviderKeys(api_key=KEY, proxy=PROXY, headers={"x": HEADER})))
+        assert [text for text in shown if "CANARY" in text] == []
+
+
 def test_s22_a_file_that_everyone_can_read_must_not_hold_a_secret(tmp_path: Path) -> None:
     """The database and its companions are their owner's alone."""
     store = SqliteStore(tmp_path / "t.db")
-    store.keys()
+    store.load()
     for path in tmp_path.iterdir():
         assert path.stat().st_mode & 0o077 == 0
     store.close()

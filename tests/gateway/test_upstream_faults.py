@@ -19,7 +19,18 @@ from tests.fakes.chaos import (
     whole,
 )
 from tests.fakes.door import eventually, opened
-from tests.fakes.openai_wire import DONE, LAST_USAGE, ROLE, STOP, completion, delta, event, stream, words
+from tests.fakes.openai_wire import (
+    DONE,
+    LAST_USAGE,
+    ROLE,
+    STOP,
+    completion,
+    delta,
+    event,
+    failure,
+    stream,
+    words,
+)
 from tests.gateway.kit import ASK, STREAM, hosts
 
 SSE = head(200, "content-type: text/event-stream", "transfer-encoding: chunked")
@@ -95,12 +106,38 @@ async def test_f01_a_closed_port_is_502_at_once() -> None:
             assert (answer.status, answer.error["code"]) == (502, "upstream_unreachable")
 
 
+async def test_a_fault_names_the_host_in_its_text() -> None:
+    """The one host that was asked is named, before content and after it; its own word on a request is not altered."""
+    async with opened(hosts(closed_port())) as door:
+        assert (await door.post(ASK)).error["message"].endswith(" (host: up0)")
+    async with ChaosUpstream([Send(failure(500))], [Send(failure(400, "no"))]) as up, opened(hosts(up)) as door:
+        assert (await door.post(ASK)).error["message"].endswith(" (host: up0)")
+        assert (await door.post(ASK)).error["message"] == "no"
+    async with ChaosUpstream([Send(chunked(*words("a"))[:-5]), Close()]) as up, opened(hosts(up)) as door:
+        answer = await door.post(STREAM)
+        assert answer.text == "a"
+        assert answer.error["message"].endswith(" (host: up0)")
+
+
 async def test_f16_an_answer_over_the_cap_is_cut() -> None:
     """A whole answer larger than the limit is refused without being held."""
     async with ChaosUpstream([Send(completion("x" * 5000))]) as up:
         async with opened(hosts(up, more="[upstream]\nmax_response_bytes = 2000")) as door:
             answer = await door.post(ASK)
             assert (answer.status, answer.error["code"]) == (502, "upstream_too_large")
+
+
+async def test_f28_an_event_over_the_cap_is_cut() -> None:
+    """A stream's event larger than ``max_event_bytes`` is refused; one that is within a larger cap passes."""
+    long = stream("x" * 5000)
+    async with ChaosUpstream([Send(long)]) as up, opened(hosts(up, more="[upstream]\nmax_event_bytes = 2000")) as door:
+        answer = await door.post(STREAM)
+        assert (answer.status, answer.error["code"]) == (502, "upstream_too_large")
+    longer = stream("x" * 1_500_000)
+    for more, passes in (("", False), ("[upstream]\nmax_event_bytes = 2000000", True)):
+        async with ChaosUpstream([Send(longer)]) as up, opened(hosts(up, more=more)) as door:
+            answer = await door.post(STREAM)
+            assert (answer.status == 200 and len(answer.text) == 1_500_000) is passes
 
 
 IN_BAND = event({"error": {"message": "sk-leak-0123456789 overloaded", "type": "server_error", "code": "server_error"}})

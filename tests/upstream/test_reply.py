@@ -58,6 +58,19 @@ async def test_next_joins_all_that_has_arrived(client: Client) -> None:
         reply.close()
 
 
+async def test_a_trailer_is_no_part_of_any_head(client: Client) -> None:
+    """What follows a body is neither in its own head nor in that of the next reply on the connection."""
+    trailed = CHUNKED + chunk(b"hi") + b"0\r\nx-sum: 1\r\n\r\n"
+    async with ChaosUpstream([Send(trailed)], [Send(head(200, "content-length: 0"))]) as up:
+        pool = client.pool(up.url)
+        first = await pool.send(GET, QUICK)
+        assert await first.read(10) == b"hi"
+        assert first.headers == {"content-type": "text/event-stream", "transfer-encoding": "chunked"}
+        second = await pool.send(GET, QUICK)
+        assert (second.headers, pool.connects) == ({"content-length": "0"}, 1)
+        second.close()
+
+
 async def test_head_is_seen_before_the_body(client: Client) -> None:
     """`send` returns with status and headers while the body is still to come."""
     go = asyncio.Event()

@@ -1,10 +1,13 @@
 """A server with two plain endpoints, and a client that speaks raw bytes to it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from io import BytesIO
+
+import pytest
+import uvloop
 
 from tollhouse.telemetry.log import Log
 from tollhouse.telemetry.metrics import Metrics
@@ -16,6 +19,14 @@ from tollhouse.web.routes import Route, RouteTable
 from tollhouse.web.server import Server
 
 CORS = Cors(("http://localhost:*", "https://app.example"))
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """What is left behind is looked for on the loop that the product runs on (a hook of pytest-asyncio)."""
+    del config
+    return {"uvloop": uvloop.new_event_loop} if item.path.stem == "test_cycles" else {"asyncio": asyncio.new_event_loop}
 
 
 @dataclass

@@ -1,13 +1,19 @@
 """The front: routes, request ids, CORS, and every outcome as one JSON body and one log line."""
 
 import json
+import time
+from io import BytesIO
 
 import pytest
+import uvloop
 
 from tests.web.conftest import CORS, Running, serving
 from tollhouse.errors import MethodNotAllowed, RouteNotFound
+from tollhouse.telemetry.log import Log
+from tollhouse.telemetry.metrics import Metrics
 from tollhouse.web.cors import Cors
 from tollhouse.web.exchange import Exchange
+from tollhouse.web.front import Front
 from tollhouse.web.heads import header_line
 from tollhouse.web.limits import ServerLimits
 from tollhouse.web.routes import Route, RouteTable
@@ -171,3 +177,41 @@ def test_a_route_table_tells_what_is_missing() -> None:
         table.find("POST", b"/v1/x")
     with pytest.raises(MethodNotAllowed):
         table.find("GET", b"/v1/a")
+
+
+class Unheard:
+    """A connection that nobody reads."""
+
+    def send(self, data: bytes) -> None:
+        """See `Channel`."""
+
+    async def writable(self) -> None:
+        """See `Channel`."""
+
+    def abort(self) -> None:
+        """See `Channel`."""
+
+
+async def work(exchange: Exchange) -> None:
+    """Takes a good third of a millisecond, and does not let the loop turn."""
+    until = time.perf_counter() + 0.00035
+    while time.perf_counter() < until:
+        pass
+    exchange.reply(200, b"")
+
+
+async def logged_ms(waited_s: float) -> float:
+    """What the log says of a request that was received so long ago and is then worked on."""
+    sink = BytesIO()
+    log = Log(sink=sink)
+    exchange = Exchange(Unheard(), "c", time.monotonic() - waited_s)
+    exchange.method, exchange.path = "GET", b"/v1/work"
+    await Front(RouteTable((Route("GET", "/v1/work", work, "public"),)), lambda: CORS, log, Metrics())(exchange)
+    log.flush()
+    return float(json.loads(sink.getvalue())["ms"])
+
+
+def test_the_log_measures_fractions_of_a_millisecond() -> None:
+    """Work within one turn of the loop counts, though the loop's clock stands still, and so does the wait before it."""
+    assert uvloop.run(logged_ms(0.0)) >= 0.35
+    assert uvloop.run(logged_ms(2.0)) >= 2000.35

@@ -5,7 +5,7 @@ and the first reading that leads anywhere is taken.
 
 1. An alias of the operator's, else the longest pattern with a trailing star that fits. It is final: where its targets
    are not set up, the name means nothing, for the operator said where it goes.
-2. ``model#host``: that model at that host only.
+2. ``model#host``: that model at that host only. No pattern catches such a name, for it says itself where it goes.
 3. ``host/model``: a model that the enabled host offers.
 4. ``vendor/model``: the whole name as some host's id, or a model whose maker is known to be that vendor, at every host
    that offers it.
@@ -114,6 +114,11 @@ class _Makers:
         return self.of_host(host) == maker or maker in self._by_model.get(plain(model), ())
 
 
+def _is_pinned(name: str) -> bool:
+    """Whether a name says at which host."""
+    return "#" in name
+
+
 class Names:
     """The names of one snapshot. ``offers`` come in the operator's order, which is the order of trying."""
 
@@ -162,12 +167,15 @@ class Names:
         stated = self._stated(name)
         if stated is not None:
             return self._join(self._follow(target, name) for target in stated)
-        return self._read(name) or self._join(self._follow(target, name) for target in self._rest)
+        rest = () if _is_pinned(name) else self._rest
+        return self._read(name) or self._join(self._follow(target, name) for target in rest)
 
     def _stated(self, name: str) -> tuple[str, ...] | None:
         """The targets of the alias that is, or fits, the name."""
         if name in self._aliases:
             return self._aliases[name]
+        if _is_pinned(name):
+            return None
         return next((targets for prefix, targets in self._patterns if name.startswith(prefix)), None)
 
     def _follow(self, target: str, requested: str) -> tuple[Target, ...]:

@@ -8,7 +8,7 @@ missing price is never read as 0.
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from tollhouse.catalog.spelling import plain
-from tollhouse.types.calls import ModelFacts, Prices, Quirks
+from tollhouse.types.calls import ModelFacts, Prices, PriceTier, Quirks
 
 COMPATIBLE = "@ai-sdk/openai-compatible"
 """The snapshot's mark of a host whose own address speaks OpenAI's dialect."""
@@ -37,14 +37,10 @@ class ProviderRow:
     reason: str | None = None
     opt_in: str | None = None
     """Why a key in the environment alone does not enable the host."""
-
-
-@dataclass(frozen=True, slots=True)
-class PriceTier:
-    """The prices of a request whose prompt is longer than ``above_tokens``."""
-
-    above_tokens: int
-    prices: Prices
+    cap_field: str = "max_tokens"
+    """As `Host.cap_field`."""
+    free_kinds: tuple[str, ...] = ()
+    """The endpoints that it does not charge for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +93,9 @@ class _Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drop: tuple[str, ...] = ()
     reason: str | None = None
     opt_in: str | None = None
+    cap_field: str = "max_tokens"
+    free_kinds: tuple[str, ...] = ()
+    varying: tuple[str, ...] = ()
 
 
 _ROWS = msgspec.json.Decoder(list[_Row])
@@ -114,6 +113,9 @@ class Catalogue:
         self._rows: dict[str, dict[str, _Row]] = {}
         self._facts: dict[str, dict[str, ModelFacts]] = {}
         self._offering: dict[str, dict[str, None]] = {}
+        self._varying = {(name, model) for name, host in overlay.items() for model in host.varying}
+        self._images: dict[str, int] = tables.get("image_tokens", {})
+        self._images_default = self._images.pop("default", ModelFacts("", "").image_tokens)
         none = _Host()
         rows = {name: _provider(name, p, overlay.get(name, none)) for name, p in document.providers.items()}
         self.providers: Mapping[str, ProviderRow] = MappingProxyType(rows)
@@ -126,7 +128,7 @@ class Catalogue:
         """The models that a host offers, by id; empty for a host that is not in the catalogue."""
         facts = self._facts.get(provider)
         if facts is None:
-            facts = {row.id: _model(row) for row in self._columns(provider).values()}
+            facts = {row.id: self._model(provider, row) for row in self._columns(provider).values()}
             self._facts[provider] = facts
         return facts
 
@@ -141,18 +143,15 @@ class Catalogue:
                 self._offering.setdefault(plain(model), {})[provider] = None
         return tuple(self._offering.get(plain(name), ()))
 
-    def tiers(self, provider: str, model: str) -> tuple[PriceTier, ...]:
-        """The prices for long prompts, by rising length; a class without a figure keeps the model's own price."""
-        row = self._columns(provider).get(model)
-        return tuple(PriceTier(tier[0] or 0, Prices(*tier[1:])) for tier in row.tiers) if row else ()
+    def _model(self, provider: str, row: _Row) -> ModelFacts:
+        facts = _model(row, self._image_tokens(row.id))
+        return replace(facts, unstated_prices=("model",)) if (provider, row.id) in self._varying else facts
 
-    def other_prices(self, provider: str, model: str) -> Mapping[str, str]:
-        """Charges whose unit the source does not state (``request``, ``citation``, ``image``), as written there.
-
-        A model that has one cannot be priced by tokens alone.
-        """
-        row = self._columns(provider).get(model)
-        return row.others if row else {}
+    def _image_tokens(self, model: str) -> int:
+        """The most tokens that one image in a prompt becomes, by the row whose name begins the model's own."""
+        name = model.rpartition("/")[2].lower()
+        found = [row for row in self._images if name.startswith(row)]
+        return self._images[max(found, key=len)] if found else self._images_default
 
     def _columns(self, provider: str) -> dict[str, _Row]:
         rows = self._rows.get(provider)
@@ -189,10 +188,12 @@ def _provider(name: str, provider: _Provider, host: _Host) -> ProviderRow:
         docs_url=provider.doc,
         reason=reason,
         opt_in=host.opt_in,
+        cap_field=host.cap_field,
+        free_kinds=host.free_kinds,
     )
 
 
-def _model(row: _Row) -> ModelFacts:
+def _model(row: _Row, image_tokens: int) -> ModelFacts:
     return ModelFacts(
         id=row.id,
         name=row.name or row.id,
@@ -206,4 +207,7 @@ def _model(row: _Row) -> ModelFacts:
         temperature="f" not in row.flags,
         released_on=row.released,
         prices=Prices(*row.prices),
+        tiers=tuple(PriceTier(tier[0] or 0, Prices(*tier[1:])) for tier in row.tiers),
+        unstated_prices=tuple(row.others),
+        image_tokens=image_tokens,
     )

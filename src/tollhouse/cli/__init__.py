@@ -5,10 +5,18 @@ import click
 from tollhouse import __version__
 from tollhouse.cli.chat import chat
 from tollhouse.cli.configuration import check, init
+from tollhouse.cli.credits import credits_
 from tollhouse.cli.doctor import doctor
 from tollhouse.cli.keys import keys
+from tollhouse.cli.ledger import ledger
 from tollhouse.cli.models import models
+from tollhouse.cli.orgs import orgs
+from tollhouse.cli.prices import prices
+from tollhouse.cli.teams import teams
+from tollhouse.cli.tiers import tiers
 from tollhouse.cli.up import up
+from tollhouse.cli.usage import usage
+from tollhouse.cli.users import users
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -20,5 +28,21 @@ def main() -> None:
     """
 
 
-for command in (up, init, check, doctor, chat, models, keys):
+for command in (
+    up,
+    init,
+    check,
+    doctor,
+    chat,
+    models,
+    keys,
+    orgs,
+    teams,
+    users,
+    credits_,
+    ledger,
+    usage,
+    prices,
+    tiers,
+):
     main.add_command(command)

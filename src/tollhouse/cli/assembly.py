@@ -4,18 +4,18 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from tollhouse.app import Parts
+from tollhouse.app import Parts, TokenMeter
+from tollhouse.books import open_books
 from tollhouse.catalog.store import Catalogue
+from tollhouse.cli.home import Home
 from tollhouse.config import Settings
 from tollhouse.control.reload import Reloader
 from tollhouse.discovery import discover
 from tollhouse.engines.embedded import Engines, start_engines
-from tollhouse.gateway.auth import Keyring
 from tollhouse.loopback import Finding
 from tollhouse.snapshot import Embedded, Live, Snapshot, build
 from tollhouse.telemetry.log import Log
 from tollhouse.telemetry.metrics import Metrics
-from tollhouse.types.secret import Secret
 
 
 class Assembler:
@@ -50,12 +50,11 @@ class Assembler:
         self._engines.close()
 
 
-def make_parts(
-    assembler: Assembler, snapshot: Snapshot, keyring: Keyring, admin_key: Secret, read: Callable[[], Settings]
-) -> Parts:
-    """The parts of an `App`. ``read`` reads the settings again, for a reload."""
+def make_parts(assembler: Assembler, snapshot: Snapshot, home: Home, read: Callable[[], Settings]) -> Parts:
+    """The parts of an `App`. ``read`` reads the settings again, for a reload. Raises `StorageUnavailable`."""
     keys = snapshot.settings.log
     log = Log(keys.level, text=keys.format == "text", access=keys.access)
     metrics = Metrics()
     live = Live(snapshot)
-    return Parts(live, keyring, Reloader(live, read, assembler.make, log, metrics), admin_key, log, metrics)
+    books = open_books(home.store, home.pepper, live, TokenMeter(metrics))
+    return Parts(live, books, Reloader(live, read, assembler.make, log, metrics), home.admin_key, log, metrics)

@@ -51,9 +51,8 @@ async def _try(session: Session, snapshot: Snapshot, model: str) -> int:
     for target in targets:
         fault = await _ask(session, f"{target.model}#{target.host.name}")
         answered += fault is None
-        click.echo(
-            f"{'ok  ' if fault is None else 'FAIL'}  {target.id} at {target.host.base_url}: {fault or 'it answers'}"
-        )
+        where = "in this process" if snapshot.is_inside(target.host.name) else f"at {target.host.base_url}"
+        click.echo(f"{'ok  ' if fault is None else 'FAIL'}  {target.id} {where}: {fault or 'it answers'}")
     return 0 if answered else 1
 
 

@@ -10,13 +10,14 @@ from typing import IO
 
 import click
 
+from tollhouse.cli.options import EXIT_CONFIG
 from tollhouse.errors import StorageUnavailable
-from tollhouse.gateway.auth import mint_key
-from tollhouse.stores.protocol import KeyStore
 from tollhouse.stores.sqlite import SqliteStore
 from tollhouse.types.secret import Secret
 
 _PEPPER_BYTES = 32
+_PATIENCE_S = 2.0
+_PACE_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,18 @@ def open_home(path: Path) -> Home:
     return Home(path, SqliteStore(path / "tollhouse.db"), pepper, admin_key)
 
 
+class Unusable(click.ClickException):
+    """A data folder that cannot be used: starting again does not help, so it is told apart from other failures."""
+
+    exit_code = EXIT_CONFIG
+
+
 def home_or_exit(path: Path) -> Home:
-    """As `open_home`; a folder that cannot be used ends the command with the reason."""
+    """As `open_home`; a folder that cannot be used ends the command with one line that says why, and exit code 78."""
     try:
         return open_home(path)
     except (StorageUnavailable, OSError) as error:
-        raise click.ClickException(f"The data folder {path} cannot be used: {error}") from error
+        raise Unusable(f"The data folder {path} cannot be used: {error}") from error
 
 
 def _pepper(path: Path) -> bytes:
@@ -76,19 +83,27 @@ def _secret_file(path: Path, fresh: str) -> str:
     return path.read_text().strip()
 
 
-def lock_home(path: Path) -> IO[str]:
-    """Takes the folder for one server. Keep what it returns open. Exits when another server has it."""
-    file = (path / "server.lock").open("a+")
+def try_lock(path: Path) -> IO[str] | None:
+    """The lock of a folder, which is made where there is none. Whoever keeps it open is the folder's one writer; None
+    while somebody else does. Raises OSError.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = os.fdopen(os.open(path / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         file.close()
-        raise click.ClickException(f"Another Tollhouse serves from {path}. Stop it, or choose --data DIR.") from None
+        return None
     return file
 
 
-def create_key(store: KeyStore, pepper: bytes, name: str) -> tuple[str, str]:
-    """Makes and stores a key. Returns its text, which nothing will show again, and its id."""
-    text, record = mint_key(pepper, name, int(time.time()))
-    store.add_key(record)
-    return text, record.id
+def lock_home(path: Path) -> IO[str]:
+    """Takes the folder for one server. Keep what it returns open. Exits when another server has it; a command that has
+    it for a moment is waited for.
+    """
+    deadline = time.monotonic() + _PATIENCE_S
+    while (file := try_lock(path)) is None:
+        if (path / "server.json").exists() or time.monotonic() > deadline:
+            raise click.ClickException(f"Another Tollhouse serves from {path}. Stop it, or choose --data DIR.")
+        time.sleep(_PACE_S)
+    return file

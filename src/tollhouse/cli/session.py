@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -11,14 +13,12 @@ from tollhouse import config
 from tollhouse.app import App
 from tollhouse.catalog import store as catalog
 from tollhouse.cli.assembly import Assembler, make_parts
+from tollhouse.cli.home import open_home
 from tollhouse.config import Settings
 from tollhouse.dialects.sse import EventParser
 from tollhouse.errors import InvalidRequest, UpstreamBadResponse
-from tollhouse.gateway.auth import Keyring
 from tollhouse.loopback import Finding
 from tollhouse.snapshot import Snapshot
-from tollhouse.stores.memory import MemoryStore
-from tollhouse.types.secret import Secret
 from tollhouse.types.wire import Outgoing, Timeouts
 from tollhouse.upstream.origin import split_base_url
 from tollhouse.upstream.pool import Pool
@@ -77,16 +77,18 @@ def _error_body(body: bytes, status: int) -> bytes:
 
 @asynccontextmanager
 async def own_gateway(settings: Settings) -> AsyncIterator[Session]:
-    """A gateway on a free loopback port, with a key that only this process knows."""
+    """A gateway on a free loopback port, with a key that only this process knows. What it keeps goes with it."""
     server = replace(settings.server, host="127.0.0.1", port=0, admin_port=0)
     quiet = replace(settings, server=server, log=replace(settings.log, level="error", access=False))
     assembler = await Assembler.start(quiet, catalog.load(), config.environment())
     snapshot = await assembler.make(quiet)
-    keyring = Keyring(MemoryStore(), b"")
-    app = App(make_parts(assembler, snapshot, keyring, Secret(""), lambda: quiet))
-    try:
-        port, _ = await app.start()
-        yield Session(f"http://127.0.0.1:{port}/v1", keyring.lend(), snapshot, assembler.report)
-    finally:
-        await app.stop()
-        assembler.close()
+    with TemporaryDirectory(prefix="tollhouse-") as folder:
+        parts = make_parts(assembler, snapshot, open_home(Path(folder)), lambda: quiet)
+        app = App(parts)
+        try:
+            port, _ = await app.start()
+            key = await parts.books.mint("session")
+            yield Session(f"http://127.0.0.1:{port}/v1", key, snapshot, assembler.report)
+        finally:
+            await app.stop()
+            assembler.close()

@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import gc
+import os
 import resource
 import signal
 import sys
@@ -14,18 +15,20 @@ import uvloop
 
 from tollhouse import config
 from tollhouse.app import App
+from tollhouse.books import Books
 from tollhouse.catalog import store as catalog
 from tollhouse.cli.assembly import Assembler, make_parts
-from tollhouse.cli.home import Home, create_key, home_or_exit, lock_home
+from tollhouse.cli.home import Home, Unusable, home_or_exit, lock_home
 from tollhouse.cli.options import config_option, data_option, read_settings, settings_or_exit
 from tollhouse.config import Settings
-from tollhouse.gateway.auth import Keyring
+from tollhouse.errors import StorageUnavailable
 from tollhouse.settings.keys import Server
+from tollhouse.settings.urls import is_local_address
 from tollhouse.snapshot import Snapshot
 from tollhouse.web.heads import json_body
 
 _PR_SET_DUMPABLE = 4
-_GC_THRESHOLD = 5_000, 20, 50
+_GC_THRESHOLD = 20_000, 50, 1000
 """A request makes hundreds of short-lived dicts and no cycles; Python's default of 700 looks for some every few."""
 _LAST_PORT = 65_535
 _SHOWCASE = ("tollhouse/tiny", "tollhouse/guide", "tollhouse/sim")
@@ -86,8 +89,11 @@ def up(
     gc.set_threshold(*_GC_THRESHOLD)
     home = home_or_exit(settings.server.data_dir)
     with lock_home(home.path):
-        code = uvloop.run(_serve(options, settings, home))
-    home.store.close()
+        (home.path / "server.json").unlink(missing_ok=True)  # of a server that was killed: its port may be another's
+        try:
+            code = uvloop.run(_serve(options, settings, home))
+        except StorageUnavailable as error:
+            raise Unusable(f"The data folder {home.path} cannot be used: {error}") from error
     sys.exit(code)
 
 
@@ -107,72 +113,94 @@ async def _serve(options: Options, settings: Settings, home: Home) -> int:
     catalogue = catalog.load()
     assembler = await Assembler.start(settings, catalogue, config.environment())
     snapshot = await assembler.make(settings)
-    keyring = Keyring(home.store, home.pepper)
-    parts = make_parts(
-        assembler,
-        snapshot,
-        keyring,
-        home.admin_key,
-        lambda: options.apply(read_settings(options.config_file, catalogue)),
-    )
+    parts = make_parts(assembler, snapshot, home, lambda: options.apply(read_settings(options.config_file, catalogue)))
     app = App(parts)
     try:
         ports = await app.start()
     except OSError as error:
         where = f"{settings.server.host}:{settings.server.port}"
         click.echo(f"Cannot listen on {where}: {error.strerror}. Choose another with --port N.", err=True)
+        await app.stop()
         assembler.close()
         return 1
-    _announce(options, snapshot, assembler, ports, _first_key(options, home, keyring))
-    code = await _until_signalled(app)
+    signals = Signals(app)  # before anybody is told that there is something to stop
+    key = await _first_key(options, parts.books)
+    address = home.path / "server.json"
+    write_address(address, settings.server.host, ports)
+    _announce(options, snapshot, assembler, ports, key)
+    code = await signals.drain()
+    address.unlink(missing_ok=True)
     assembler.close()
     return code
 
 
-def _first_key(options: Options, home: Home, keyring: Keyring) -> str | None:
-    """A key to start with: stored when there is none yet; for ``--json``, else, one that this process alone knows."""
-    if len(keyring) == 0:
-        text, _ = create_key(home.store, home.pepper, "first key")
-        keyring.refresh()
-        return text
-    return keyring.lend() if options.as_json else None
+def url_of(host: str, port: int) -> str:
+    """Where the API answers on this machine."""
+    shown = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/v1"
 
 
-async def _until_signalled(app: App) -> int:
-    loop = asyncio.get_running_loop()
-    stop, hurry = asyncio.Event(), asyncio.Event()
+def write_address(file: Path, host: str, ports: tuple[int, int | None]) -> None:
+    """Tells commands on this machine where the server of the data folder answers."""
+    admin_url = f"http://127.0.0.1:{ports[1]}" if ports[1] is not None else None
+    aside = file.with_suffix(".new")
+    aside.touch(0o600)
+    aside.write_bytes(json_body({"pid": os.getpid(), "url": url_of(host, ports[0]), "admin_url": admin_url}))
+    aside.replace(file)
 
-    def on_signal() -> None:
-        (hurry if stop.is_set() else stop).set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
-    reloads: set[asyncio.Task[None]] = set()
+async def _first_key(options: Options, books: Books) -> str | None:
+    """A key to start with, when there is none yet; for ``--json`` one of this run."""
+    if len(books.keyring) == 0:
+        return await books.mint("first key")
+    return await books.mint_session() if options.as_json else None
 
-    def on_hangup() -> None:
-        task = loop.create_task(app.parts.reloader.reload())
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
 
-    loop.add_signal_handler(signal.SIGHUP, on_hangup)
-    await stop.wait()
-    drain = loop.create_task(app.drain())
-    cut = loop.create_task(hurry.wait())
-    await asyncio.wait({drain, cut}, return_when=asyncio.FIRST_COMPLETED)
-    cut.cancel()
-    if drain.done():
-        return 0
-    drain.cancel()
-    await app.stop()
-    return 1
+class Signals:
+    """What the system asks of the process: SIGTERM and SIGINT end it, a second one at once; SIGHUP reloads."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._stop, self._hurry = asyncio.Event(), asyncio.Event()
+        self._reloads: set[asyncio.Task[None]] = set()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_stop)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+
+    def _on_stop(self) -> None:
+        (self._hurry if self._stop.is_set() else self._stop).set()
+
+    def _on_hangup(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._app.parts.reloader.reload())
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
+    async def drain(self) -> int:
+        """Waits for the first signal and drains. 0 after a drain, 1 when a second signal cut it short."""
+        await self._stop.wait()
+        drain = asyncio.create_task(self._app.drain())
+        cut = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait({drain, cut}, return_when=asyncio.FIRST_COMPLETED)
+        cut.cancel()
+        if drain.done():
+            return 0
+        drain.cancel()
+        await self._app.stop()
+        return 1
 
 
 def _announce(
     options: Options, snapshot: Snapshot, assembler: Assembler, ports: tuple[int, int | None], key: str | None
 ) -> None:
     host = snapshot.settings.server.host
-    shown = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
-    url = f"http://{f'[{shown}]' if ':' in shown else shown}:{ports[0]}/v1"
+    if not is_local_address(host):
+        click.echo(
+            f"Warning: {host or 'every address'} can be reached from other machines, and HTTP carries keys and prompts "
+            "in the clear: put TLS in front, or listen on 127.0.0.1.",
+            err=True,
+        )
+    url = url_of(host, ports[0])
     admin_url = f"http://127.0.0.1:{ports[1]}" if ports[1] is not None else None
     listed = snapshot.names.listed()
     if options.as_json:

@@ -1,5 +1,8 @@
 """Finish reasons: what a host says, in OpenAI's five words. Used for whole replies and for streams alike."""
 
+BROKEN = "error"
+"""What OpenRouter and its like say of an answer that failed at its host."""
+
 _UNFINISHED = {
     "length": "length",
     "max_tokens": "length",

@@ -15,14 +15,14 @@ more. The finish reason is held back until the stream ends, because hosts go on 
 annotations, with a tool call that changes what the right reason is.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from tollhouse.dialects.finish import finish_reason
 from tollhouse.dialects.replies import normalise_reply, split_reply
-from tollhouse.dialects.tokens import Tally
+from tollhouse.dialects.tokens import TOKENS_PER_CALL, Tally
 from tollhouse.dialects.tools import ToolCalls
 from tollhouse.dialects.usage import tidy_usage
 from tollhouse.errors import UpstreamBadResponse
@@ -38,6 +38,13 @@ _encode = msgspec.json.Encoder().encode
 _TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
 """The members of a delta that are text for people, which may be cut anywhere."""
 _NOT_SAID = frozenset({"role", "tool_calls", "function_call"})
+_UNCOUNTED = _NOT_SAID | frozenset(_TEXTS)
+_TOLD = frozenset({"text", "summary", "thinking", "transcript"})
+"""The members in which hosts put text beside the usual ones (``reasoning_details``, ``thinking_blocks``, ``audio``)."""
+_CHARS_PER_SOUND_TOKEN = 3200
+"""20 tokens for a second of sound: streams carry 24,000 samples of 16 bits, in base64."""
+_TOKENS_PER_IMAGE = 1290
+"""What the usual makers of images in chat write for one."""
 _OWN = frozenset({"index", "delta", "finish_reason"})
 _ENVELOPE = frozenset({"id", "object", "created", "model", "choices", "usage", "error"})
 
@@ -58,7 +65,10 @@ class _Choice:
 class ChatStream:
     """One streamed answer, as bytes. It takes the chunks over: the dicts given to `encode` are changed."""
 
-    __slots__ = ("_choices", "_identity", "_ordinary", "_usage_asked", "stream_id", "tally")
+    __slots__ = (
+        *("_choices", "_identity", "_images", "_ordinary", "_sound_chars"),
+        *("_usage_asked", "stream_id", "tally"),
+    )
 
     def __init__(self, stream_id: str, created: int, model: str, include_usage: bool) -> None:
         self.stream_id = stream_id
@@ -69,6 +79,8 @@ class ChatStream:
         self._choices: dict[int, _Choice] = {}
         self.tally = Tally()
         """The text given to the client so far, for the estimate where the host reports no usage."""
+        self._sound_chars = self._images = 0
+        """What it was given beside text."""
 
     def encode(self, chunks: Iterable[dict[str, Any]]) -> bytes:
         """The events of these chunks, ready for one write; empty when they tell the client nothing yet.
@@ -77,20 +89,35 @@ class ChatStream:
         """
         lines: list[bytes] = []
         for chunk in chunks:
-            if not (self._is_plain(chunk["choices"]) and self._encode_plain(chunk, lines)):
+            line = self._encode_plain(chunk)
+            if line is None:
                 lines += map(_event, self._canonical(chunk))
-        return b"".join(lines)
+            else:
+                lines.append(line)
+        return lines[0] if len(lines) == 1 else b"".join(lines)
 
-    def finish(self, usage: dict[str, Any] | None) -> bytes:
-        """The end: what each choice still owes, the usage if it was asked for, and ``[DONE]``."""
+    def finish(self, usage: dict[str, Any] | None, notes: Mapping[str, Any] | None = None) -> bytes:
+        """The end: what each choice still owes, the usage if it was asked for, and ``[DONE]``. ``notes`` are members
+        for the last chunk that has a choice: parsers that read ``choices[0]`` of whatever comes survive them there.
+        """
         lines = [] if self._choices else [self.heartbeat()]
-        for index in sorted(self._choices):
-            lines += map(_event, self._ending(index, self._choices[index]))
+        ends = [chunk for index in sorted(self._choices) for chunk in self._ending(index, self._choices[index])]
+        ends[-1].update(notes or {})
+        lines += map(_event, ends)
         if self._usage_asked:
-            counted = tidy_usage(usage if usage is not None else {"completion_tokens": self.tally.tokens()})
+            counted = tidy_usage(usage if usage is not None else {"completion_tokens": self.tokens()})
             lines.append(_event({**self._identity, "choices": [], "usage": counted}))
         lines.append(b"data: [DONE]\n\n")
         return b"".join(lines)
+
+    def tokens(self) -> int:
+        """About how many tokens the client has been given, sound and images too; 0 before the first."""
+        calls = sum([choice.calls.announced for choice in self._choices.values() if choice.calls is not None])
+        return self.tally.tokens() + TOKENS_PER_CALL * calls + _TOKENS_PER_IMAGE * self._images + self.sound_tokens()
+
+    def sound_tokens(self) -> int:
+        """How many of them are sound."""
+        return -(-self._sound_chars // _CHARS_PER_SOUND_TOKEN)
 
     def heartbeat(self) -> bytes:
         """An event that says nothing, in the one form that no client stumbles over: an empty delta of this stream.
@@ -108,38 +135,53 @@ class ChatStream:
         """
         return _event(fault_body)
 
-    def _is_plain(self, held: list[dict[str, Any]]) -> bool:
-        """Whether a chunk is more text for one open choice, as nearly all are."""
+    def _encode_plain(self, chunk: dict[str, Any]) -> bytes | None:
+        """The event of a chunk that is more text for one open choice, as nearly all are; None for any other."""
+        held = chunk["choices"]
         if len(held) != 1:
-            return False
+            return None
         choice = held[0]
         state = self._choices.get(choice["index"])
         if state is None or choice.get("finish_reason") is not None:
-            return False
+            return None
         delta = choice["delta"]
         if "role" in delta:
             del delta["role"]
-        if len(delta) == 1 and "content" in delta:
-            return True
+        if not ("content" in delta and len(delta) == 1) and not self._is_plain(delta, state):
+            return None
+        chunk.update(self._ordinary)
+        line = _event(chunk)
+        if len(line) > MAX_LINE_BYTES:
+            return None
+        if len(delta) > 1 or "content" not in delta:
+            self._count_beside(delta)
+        for name in _TEXTS if len(delta) > 1 else delta:
+            if isinstance(text := delta.get(name), str):
+                self.tally.add(text)
+        return line
+
+    def _count_beside(self, delta: dict[str, Any]) -> None:
+        """Counts what a delta gives the client beside text of its own, lest that be had for nothing by leaving early.
+        Of text that is told twice, once in the usual place, the second is not counted.
+        """
+        if delta.keys() <= _UNCOUNTED:
+            return
+        if isinstance(audio := delta.get("audio"), dict) and isinstance(data := audio.get("data"), str):
+            self._sound_chars += len(data)
+        if isinstance(images := delta.get("images"), list):
+            self._images += len(images)
+        if not any(delta.get(name) for name in _TEXTS):
+            for text in _told([value for name, value in delta.items() if name not in _UNCOUNTED]):
+                self.tally.add(text)
+
+    def _is_plain(self, delta: dict[str, Any], state: _Choice) -> bool:
+        """Whether a delta is texts and extras alone, or one more piece of an announced tool call's arguments."""
         if "tool_calls" not in delta:
             return "function_call" not in delta
         text = state.calls.pass_on(delta["tool_calls"]) if len(delta) == 1 and state.calls is not None else None
         if text is None or len(text) > _SLICE_CHARS:
             return False
         self.tally.add(text)
-        return True
-
-    def _encode_plain(self, chunk: dict[str, Any], lines: list[bytes]) -> bool:
-        """Adds the event of a plain chunk, unless it is too long for one line."""
-        chunk.update(self._ordinary)
-        line = _event(chunk)
-        if len(line) > MAX_LINE_BYTES:
-            return False
-        delta = chunk["choices"][0]["delta"]
-        for name in _TEXTS if len(delta) > 1 else delta:
-            if isinstance(text := delta.get(name), str):
-                self.tally.add(text)
-        lines.append(line)
         return True
 
     def _chunk(self, envelope: dict[str, Any], choice: dict[str, Any]) -> dict[str, Any]:
@@ -194,6 +236,7 @@ class ChatStream:
             state.legacy_call = True
             said["function_call"] = legacy
             self.tally.add(str(legacy.get("arguments") or ""))
+        self._count_beside(said)
         for name in _TEXTS:
             if isinstance(text := said.get(name), str):
                 self.tally.add(text)
@@ -228,6 +271,14 @@ def _event(value: dict[str, Any]) -> bytes:
         return b"data: " + _encode(value) + b"\n\n"
     except (ValueError, RecursionError) as problem:
         raise UpstreamBadResponse("The upstream's answer cannot be written as JSON.") from problem
+
+
+def _told(values: list[Any]) -> Iterator[str]:
+    """The texts in members that no rule is known for, two levels deep."""
+    for value in values:
+        for item in value if isinstance(value, list) else (value,):
+            if isinstance(item, dict):
+                yield from [text for name, text in item.items() if name in _TOLD and isinstance(text, str)]
 
 
 def _sliced(delta: dict[str, Any]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ Fields that OpenAI does not know ride along.
 
 from typing import Any
 
-from tollhouse.dialects.finish import finish_reason
+from tollhouse.dialects.finish import BROKEN, finish_reason
 from tollhouse.dialects.tools import arguments_text, mint_call_id
 from tollhouse.dialects.usage import tidy_usage, usage_object
 from tollhouse.errors import UpstreamBadResponse
@@ -52,11 +52,29 @@ def tidy_reply(reply: dict[str, Any], seed: str) -> None:
         choice.setdefault("logprobs", None)
 
 
+def is_empty(reply: dict[str, Any]) -> bool:
+    """Whether a reply, as its host sent it, says nothing and gives no reason for that but an error: it has failed."""
+    choices = reply.get("choices")
+    return isinstance(choices, list) and bool(choices) and all(map(_is_blank, choices))
+
+
+def _is_blank(choice: Any) -> bool:
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(message, dict) or choice.get("finish_reason") not in (None, "", BROKEN):
+        return False
+    return not any(value for name, value in message.items() if name != "role")
+
+
+_PLAIN = frozenset({"role", "content", "refusal"})
+
+
 def _tidy_message(message: dict[str, Any], seed: str, choice: int) -> None:
     message["role"] = "assistant"
+    message["refusal"] = message.get("refusal") or None
+    if type(message.get("content")) is str and message.keys() <= _PLAIN:
+        return
     tidy_content(message)
     message.setdefault("content", None)
-    message["refusal"] = message.get("refusal") or None
     calls = message.pop("tool_calls", None)
     if isinstance(calls, list) and calls:
         message["tool_calls"] = _tidy_calls(calls, seed, choice)

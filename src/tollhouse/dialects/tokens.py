@@ -5,6 +5,8 @@ against the o200k vocabulary is within 5 % for half of all texts and within 14 %
 (CJK) are less exact. Integers only; bounded time however long the text is.
 """
 
+TOKENS_PER_CALL = 8
+"""What a tool call is beside its function's name and its arguments, which are text; the median of what hosts report."""
 _MILLI_PER_WORD = 846
 _CLASSES: tuple[tuple[bytes, int], ...] = (
     (bytes(range(ord("a"), ord("z") + 1)), 53),

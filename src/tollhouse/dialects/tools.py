@@ -79,6 +79,11 @@ class ToolCalls:
     def __bool__(self) -> bool:
         return bool(self._calls)
 
+    @property
+    def announced(self) -> int:
+        """How many calls the client was told of."""
+        return self._announced
+
     def pass_on(self, entries: Any) -> str | None:
         """The arguments in a delta that is canonical as it stands: one more piece for a call that was announced.
 

@@ -1,12 +1,13 @@
-"""OpenAI's ``usage`` object: which numbers of a foreign one may be believed, and how ours is shown to clients.
+"""OpenAI's ``usage`` object: how it is asked for, which numbers may be believed, and how ours is shown to clients.
 
-`gateway.meter` reads with `sane`; the client side writes with `usage_object` and `tidy_usage`.
+`providers.openai` and `gateway.relay` ask with `ask_for_usage`, and `gateway.relay` hides with `strip_usage` what its
+client did not ask for; `gateway.meter` reads with `sane`; the client side writes with `usage_object` and `tidy_usage`.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from tollhouse.types.calls import Usage
+from tollhouse.types.calls import Quirks, Usage
 
 MAX_TOKENS = 2**31
 
@@ -16,22 +17,49 @@ def sane(value: object) -> int | None:
     return value if type(value) is int and 0 <= value <= MAX_TOKENS else None
 
 
+def ask_for_usage(body: dict[str, Any], quirks: Quirks) -> tuple[str, ...]:
+    """Has a host report usage in the stream that ``body`` asks for, whatever the client asked: it is what the call
+    costs. Changes ``body``; returns the names of what a host that is not to be asked does not get.
+    """
+    options = body.get("stream_options") or {}
+    if quirks.stream_usage:
+        body["stream_options"] = {**options, "include_usage": True}
+        return ()
+    body.pop("stream_options", None)
+    return ("stream_options",) if options.keys() - {"include_usage"} else ()
+
+
+def usage_asked(body: Mapping[str, Any]) -> bool:
+    """Whether a client wants to see usage in its stream."""
+    return (body.get("stream_options") or {}).get("include_usage") is True
+
+
+def strip_usage(chunk: dict[str, Any]) -> bool:
+    """Takes usage out of one chunk of a stream, for a client that did not ask for it. False when the chunk was there
+    for it alone, and is not to be passed on.
+    """
+    usage = chunk.pop("usage", None)
+    return usage is None or bool(chunk.get("choices"))
+
+
 def usage_object(usage: Usage, raw: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What a client is shown: the metered totals, with whatever else the host's own object holds."""
-    prompt = usage.input + usage.cache_read + usage.cache_write
+    prompt, completion = usage.prompt, usage.completion
     details = {"cached_tokens": usage.cache_read}
-    if usage.cache_write:
-        details["cache_write_tokens"] = usage.cache_write
+    if written := usage.cache_write + usage.cache_write_1h:
+        details["cache_write_tokens"] = written
+    if usage.input_audio:
+        details["audio_tokens"] = usage.input_audio
+    said = {"reasoning_tokens": usage.reasoning}
+    if usage.output_audio:
+        said["audio_tokens"] = usage.output_audio
     return {
         **(raw or {}),
         "prompt_tokens": prompt,
-        "completion_tokens": usage.output,
-        "total_tokens": prompt + usage.output,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
         "prompt_tokens_details": {**_object(raw, "prompt_tokens_details"), **details},
-        "completion_tokens_details": {
-            **_object(raw, "completion_tokens_details"),
-            "reasoning_tokens": usage.reasoning,
-        },
+        "completion_tokens_details": {**_object(raw, "completion_tokens_details"), **said},
     }
 
 

@@ -174,7 +174,7 @@ class Engines:
         if not own:
             return
         facts = {name: _facts_of(name, made.nature) for name, (made, _) in own.items()}
-        host = Host(HOST, _INSIDE, auth="none", timeouts=settings.timeouts, label="Tollhouse")
+        host = Host(HOST, _INSIDE, auth="none", timeouts=settings.timeouts, label="Tollhouse", free=True)
         connector = Switch({name: made for name, (made, _) in own.items()})
         self.hosts.append(Inside(Offer(host, facts, closed=True), connector, {}))
         self._own += [made for made, _ in own.values()]
@@ -196,7 +196,9 @@ class Engines:
 
         once = Once(begin)
 
-        host = Host(name, _INSIDE, auth="none", provider="llamacpp", timeouts=_PATIENCE, label="this process")
+        host = Host(
+            name, _INSIDE, auth="none", provider="llamacpp", timeouts=_PATIENCE, label="this process", free=True
+        )
         offer = Offer(host, {name: facts}, closed=True, unlisted=True)
         self.hosts.append(Inside(offer, OnDemand(chat), {"embeddings": OnDemand(embeddings)}))
         self.aliases[name] = (f"{name}#{name}",)

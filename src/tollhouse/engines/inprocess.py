@@ -94,6 +94,11 @@ class Reply:
         self._reading: asyncio.Timeout | None = None
         self._closing: asyncio.Task[None] | None = None
 
+    @property
+    def request_id(self) -> str | None:
+        """See `Incoming`: nothing left this process."""
+        return None
+
     async def read(self, limit: int) -> bytes:
         """The whole remaining body. Raises `UpstreamTooLarge` past ``limit`` bytes, and what `next` raises."""
         pieces: list[bytes] = []

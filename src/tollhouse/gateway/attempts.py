@@ -10,8 +10,9 @@ For a stream that moment is the first chunk that carries content, a tool call or
 held back: hosts open a stream with an empty delta and may still fail, and the answer of the host that takes over must
 be the only one the client sees.
 
-Every attempt is recorded, whatever became of it. With one target its own fault is raised; with several, one fault that
-names each of them, and ``x-should-retry: false``, because the retries have been made already.
+Every attempt is recorded, whatever became of it. With one target its own fault is raised, and its text names the host;
+with several, one fault that names each of them, and ``x-should-retry: false``, because the retries have been made
+already.
 """
 
 from collections.abc import Awaitable, Callable
@@ -19,15 +20,26 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from tollhouse.errors import UpstreamAuth, UpstreamBadResponse, UpstreamFault, UpstreamRateLimited, UpstreamUnavailable
+from tollhouse.errors import (
+    UpstreamAuth,
+    UpstreamBadResponse,
+    UpstreamFault,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamUnavailable,
+    let_go,
+)
+from tollhouse.ledger.prices import Bid
 from tollhouse.providers.protocol import ChatDecoder
 from tollhouse.snapshot import Snapshot
 from tollhouse.telemetry.metrics import Metrics
-from tollhouse.types.calls import ChatCall, Host, Plan, Target
+from tollhouse.types.calls import ChatCall, Host, Target
+from tollhouse.types.ledger import AttemptRecord
 from tollhouse.types.wire import Connector, Incoming, Outgoing
 from tollhouse.web.heads import header_line
 
 _ERROR_BODY_BYTES = 64 * 1024
+_ID_CHARS = 128
 _SECRET_CHARS = 6
 """Shorter values (a version, a region) are words of ordinary text."""
 T = TypeVar("T")
@@ -37,10 +49,11 @@ _decode = msgspec.json.Decoder().decode
 class OpenStream:
     """A stream that has begun to say something: what it said, and where the rest comes from."""
 
-    __slots__ = ("chunks", "decoder", "dropped", "incoming", "target")
+    __slots__ = ("bid", "chunks", "decoder", "dropped", "incoming", "target")
 
-    def __init__(self, target: Target, incoming: Incoming, decoder: ChatDecoder, dropped: tuple[str, ...]) -> None:
-        self.target = target
+    def __init__(self, bid: Bid, incoming: Incoming, decoder: ChatDecoder, dropped: tuple[str, ...]) -> None:
+        self.bid = bid
+        self.target = bid.target
         self.incoming = incoming
         self.decoder = decoder
         self.dropped = dropped
@@ -50,10 +63,11 @@ class OpenStream:
 class WholeReply:
     """A complete answer."""
 
-    __slots__ = ("decoder", "dropped", "reply", "target")
+    __slots__ = ("bid", "decoder", "dropped", "reply", "target")
 
-    def __init__(self, target: Target, reply: dict[str, Any], decoder: ChatDecoder, dropped: tuple[str, ...]) -> None:
-        self.target = target
+    def __init__(self, bid: Bid, reply: dict[str, Any], decoder: ChatDecoder, dropped: tuple[str, ...]) -> None:
+        self.bid = bid
+        self.target = bid.target
         self.reply = reply
         self.decoder = decoder
         self.dropped = dropped
@@ -62,28 +76,36 @@ class WholeReply:
 class Attempts:
     """The attempts of one call."""
 
-    __slots__ = ("_metrics", "_now", "_plan", "_snapshot", "log")
+    __slots__ = ("_bids", "_metrics", "_now", "_snapshot", "_started_at", "_upstream_id", "log", "records")
 
-    def __init__(self, snapshot: Snapshot, plan: Plan, metrics: Metrics, now: Callable[[], float]) -> None:
+    def __init__(self, snapshot: Snapshot, bids: tuple[Bid, ...], metrics: Metrics, now: Callable[[], float]) -> None:
         self._snapshot = snapshot
-        self._plan = plan
+        self._bids = bids
         self._metrics = metrics
         self._now = now
+        self._started_at = 0.0
+        self._upstream_id: str | None = None
         self.log: list[tuple[str, str]] = []
         """For each attempt, the target's id and ``ok`` or the code of its fault."""
+        self.records: tuple[AttemptRecord, ...] = ()
+        """The same for the ledger."""
 
-    async def first(self, attempt: Callable[[Target], Awaitable[T]]) -> T:
+    async def first(self, attempt: Callable[[Bid], Awaitable[T]]) -> T:
         """The result of the first target that gives one. Raises `UpstreamFault`."""
         faults: list[UpstreamFault] = []
-        for target in self._plan.targets:
+        for bid in self._bids:
+            target = bid.target
+            self._upstream_id = None
             try:
-                result = await attempt(target)
+                result = await attempt(bid)
             except UpstreamFault as fault:
                 conceal(fault, target.host)
+                name_host(fault, target.host)
                 fault.headers.setdefault("x-tollhouse-target", target.id)
                 if isinstance(fault, UpstreamAuth):  # only an operator can mend it: an SDK need not try again
                     fault.headers.setdefault("x-should-retry", "false")
                 self._record(target, fault)
+                let_go(fault)
                 faults.append(fault)
                 if not fault.retryable:
                     raise
@@ -98,6 +120,8 @@ class Attempts:
             outcome = fault.code or "rejected"
             label = type(fault).code or "rejected"  # the class's: a host's own codes are without number
         self.log.append((target.id, outcome))
+        took_ms = int((self._now() - self._started_at) * 1000)
+        self.records += (AttemptRecord(target.id, outcome, self._upstream_id, took_ms),)
         self._metrics.add("tollhouse_attempts", target.host.name, label)
 
     def _failure(self, faults: list[UpstreamFault]) -> UpstreamFault:
@@ -113,6 +137,7 @@ class Attempts:
     def broke_off(self, target: Target, fault: UpstreamFault) -> None:
         """An answer failed after its first content: nobody else can be asked, but it is seen."""
         conceal(fault, target.host)
+        name_host(fault, target.host)
         self._metrics.add("tollhouse_answers_broken_off", target.host.name, type(fault).code or "rejected")
 
     def headers(self, target: Target, dropped: tuple[str, ...] = ()) -> str:
@@ -126,10 +151,11 @@ class Attempts:
 
     async def exchange(self, target: Target, outgoing: Outgoing, connector: Connector | None = None) -> Incoming:
         """One request to a target: its reply when the status is 200, else the fault it stands for."""
-        started_at = self._now()
+        started_at = self._started_at = self._now()
         host = target.host
         incoming = await (connector or self._snapshot.connectors[host.name]).send(outgoing, host.timeouts)
         self._metrics.observe("tollhouse_first_token_seconds", host.name, self._now() - started_at)
+        self._upstream_id = incoming.request_id
         if incoming.status == 200:
             return incoming
         try:
@@ -140,25 +166,30 @@ class Attempts:
             incoming.close()
         raise self._snapshot.providers[host.provider].decode_error(incoming.status, incoming.headers, body)
 
-    async def complete(self, call: ChatCall, target: Target) -> WholeReply:
+    async def complete(self, call: ChatCall, bid: Bid) -> WholeReply:
         """Asks for a whole answer."""
+        target = bid.target
         provider = self._snapshot.providers[target.host.provider]
-        encoded = provider.encode_chat(call, target)
+        encoded = provider.encode_chat(call, target, bid.output_cap)
         decoder = provider.decode_chat(call, target)
         incoming = await self.exchange(target, encoded.outgoing)
         try:
             body = await incoming.read(self._snapshot.max_response_bytes)
         finally:
             incoming.close()
-        return WholeReply(target, decoder.reply(body), decoder, encoded.dropped)
+        reply = decoder.reply(body)
+        if self._upstream_id is None and type(answer_id := reply.get("id")) is str:
+            self._upstream_id = answer_id[:_ID_CHARS]
+        return WholeReply(bid, reply, decoder, encoded.dropped)
 
-    async def open(self, call: ChatCall, target: Target) -> OpenStream:
+    async def open(self, call: ChatCall, bid: Bid) -> OpenStream:
         """Asks for a stream and waits for its first content. The caller closes ``incoming``."""
+        target = bid.target
         provider = self._snapshot.providers[target.host.provider]
-        encoded = provider.encode_chat(call, target)
+        encoded = provider.encode_chat(call, target, bid.output_cap)
         decoder = provider.decode_chat(call, target)
         incoming = await self.exchange(target, encoded.outgoing)
-        stream = OpenStream(target, incoming, decoder, encoded.dropped)
+        stream = OpenStream(bid, incoming, decoder, encoded.dropped)
         opened = False
         try:
             while not opened:
@@ -179,6 +210,12 @@ class Attempts:
 def conceal(fault: UpstreamFault, host: Host) -> None:
     """Takes the host's own secrets out of a fault's text."""
     fault.message = without_secrets(fault.message, host)
+
+
+def name_host(fault: UpstreamFault, host: Host) -> None:
+    """Says in a fault's text which host failed. What a host said of the request itself is passed on word for word."""
+    if not isinstance(fault, UpstreamRejected):
+        fault.message = f"{fault.message} (host: {host.name})"
 
 
 def without_secrets(text: str, host: Host) -> str:

@@ -2,20 +2,19 @@
 
 A key is stored nowhere. What is kept is HMAC-SHA256 of it under the installation's pepper, and the lookup is a
 dictionary's on the whole digest: the time it takes says nothing about how much of a key was right. A store that does
-not answer never turns a good key into a bad one: the keys last read stay valid.
+not answer never turns a good key into a bad one: the directory last read stays valid.
 """
 
 import hmac
-import secrets
 import time
 from collections.abc import Callable
 from hashlib import sha256
 
-from tollhouse.errors import RateLimited, Unauthorized
-from tollhouse.stores.protocol import KeyRecord, KeyStore
-from tollhouse.types.calls import Principal
+from tollhouse.errors import AccountSuspended, RateLimited, Unauthorized
+from tollhouse.tenancy.directory import ChainNumber, Directory
+from tollhouse.tenancy.keys import digest_key
+from tollhouse.types.tenancy import Principal
 
-KEY_PREFIX = "sk-th-"
 FAILURE_WINDOW_S = 60.0
 FAILURES_PER_WINDOW = 60
 _MOST_CLIENTS = 10_000
@@ -24,18 +23,7 @@ _MISSING = (
     "The operator of this gateway makes keys with: tollhouse keys create"
 )
 _WRONG = "Incorrect API key provided. The operator of this gateway lists its keys with: tollhouse keys list"
-
-
-def digest_key(pepper: bytes, key: str | bytes) -> bytes:
-    """32 bytes that identify a key without revealing it."""
-    return hmac.digest(pepper, key.encode() if isinstance(key, str) else key, sha256)
-
-
-def mint_key(pepper: bytes, name: str, created_at: int) -> tuple[str, KeyRecord]:
-    """A new key of 256 random bits: its text, to be shown once, and its record, to be stored."""
-    text = KEY_PREFIX + secrets.token_urlsafe(32)
-    hint = f"{KEY_PREFIX}...{text[-4:]}"
-    return text, KeyRecord("key_" + secrets.token_hex(8), digest_key(pepper, text), hint, name, created_at)
+_SUSPENDED = "The account of this key is suspended. Ask the operator of this gateway."
 
 
 class Failures:
@@ -67,47 +55,40 @@ class Failures:
 
 
 class Keyring:
-    """The valid keys, by digest. `refresh` follows the store; call it once a second."""
+    """The keys that are valid at the moment. ``directory`` is set by `replace`, with every change and at once.
 
-    def __init__(self, store: KeyStore, pepper: bytes) -> None:
+    A key is read from the directory when it is first used after a change; from then on it is one digest, one lookup and
+    one look at the clock. ``clock_s`` is the wall clock, the one that expiries were reckoned by (I26).
+    """
+
+    def __init__(self, pepper: bytes, chain_number: ChainNumber, clock_s: Callable[[], float] = time.time) -> None:
         self.failures = Failures()
-        self._store = store
+        self.directory = Directory()
         self._pepper = pepper
-        self._version: int | None = None
+        self._mac = hmac.new(pepper, digestmod=sha256)
+        """`digest_key`, as far as it goes without the key: half of its cost."""
+        self._chain_number = chain_number
+        self._clock_s = clock_s
         self._principals: dict[bytes, Principal] = {}
-        self._lent: dict[bytes, Principal] = {}
-        self.refresh()
 
     def __len__(self) -> int:
-        return len(self._principals)
+        """How many keys are neither revoked nor suspended."""
+        return sum(1 for node in self.directory.nodes.values() if node.kind == "key" and node.disabled_at is None)
 
-    def refresh(self) -> None:
-        """Reads the keys again when the store has changed. Raises `StorageUnavailable`, keeping what was read."""
-        version = self._store.version()
-        if version == self._version:
-            return
-        records = self._store.keys()
-        live = [record for record in records if record.revoked_at is None]
-        self._principals = {record.digest: Principal(record.id, record.name) for record in live}
-        self._version = version
-
-    def lend(self) -> str:
-        """A key that is valid for the life of this process and stored nowhere; for the program that started it."""
-        text, record = mint_key(self._pepper, "session", 0)
-        self._lent[record.digest] = Principal(record.id, record.name)
-        return text
+    def replace(self, directory: Directory) -> None:
+        """Follows a change of the tree. What was revoked in it is refused from the next call on."""
+        self.directory = directory
+        self._principals = {}
 
     def identify(self, headers: dict[bytes, bytes], client: str = "") -> Principal:
         """The caller at an address. Takes ``Authorization: Bearer`` or ``x-api-key``; of both, either may be valid
-        (SDKs exist that send both). Raises `Unauthorized`, `RateLimited`.
+        (SDKs exist that send both). Raises `Unauthorized`, `RateLimited`; `AccountSuspended` for a key that would be
+        valid if what it belongs to were not switched off.
         """
         bearer = headers.get(b"authorization")
         other = headers.get(b"x-api-key")
-        if (
-            bearer is not None
-            and bearer[:7].lower() == b"bearer "
-            and (principal := self._find(bearer[7:].strip())) is not None
-        ):
+        token = bearer[7:].strip() if bearer is not None and bearer[:7].lower() == b"bearer " else None
+        if token is not None and (principal := self._find(token)) is not None:
             return principal
         if other is not None and (principal := self._find(other.strip())) is not None:
             return principal
@@ -115,9 +96,31 @@ class Keyring:
             fault = Unauthorized(_MISSING)
             fault.code = None
             raise fault
+        if any(self._is_suspended(key.strip()) for key in (token, other) if key is not None):
+            raise AccountSuspended(_SUSPENDED)
         self.failures.add(client)
         raise Unauthorized(_WRONG)
 
     def _find(self, key: bytes) -> Principal | None:
-        digest = digest_key(self._pepper, key)
-        return self._principals.get(digest) or self._lent.get(digest)
+        mac = self._mac.copy()
+        mac.update(key)
+        digest = mac.digest()
+        principal = self._principals.get(digest) or self._meet(digest)
+        if principal is None or (principal.not_after is not None and self._clock_s() >= principal.not_after):
+            return None
+        return principal
+
+    def _meet(self, digest: bytes) -> Principal | None:
+        """Reads a key for the first time since the last change."""
+        principal = self.directory.principal(digest, self._chain_number)
+        if principal is None or self.directory.suspended(principal.number):
+            return None
+        self._principals[digest] = principal
+        return principal
+
+    def _is_suspended(self, key: bytes) -> bool:
+        """Whether a key that is not valid would be if nothing above it were switched off."""
+        principal = self.directory.principal(digest_key(self._pepper, key), self._chain_number)
+        if principal is None or (principal.not_after is not None and self._clock_s() >= principal.not_after):
+            return False
+        return self.directory.suspended(principal.number)

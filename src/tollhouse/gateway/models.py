@@ -10,9 +10,12 @@ from tollhouse.errors import Forbidden, ModelNotFound
 from tollhouse.gateway import router
 from tollhouse.gateway.attempts import Attempts, decode_answer
 from tollhouse.gateway.auth import Keyring
+from tollhouse.ledger.prices import Bid, free_price
 from tollhouse.snapshot import Live, Snapshot
 from tollhouse.telemetry.metrics import Metrics
-from tollhouse.types.calls import ModelFacts, Plan, Prices, Target
+from tollhouse.tenancy.directory import allows_model
+from tollhouse.types.calls import ModelFacts, Prices, Target
+from tollhouse.types.tenancy import Principal
 from tollhouse.web.exchange import Exchange
 from tollhouse.web.heads import json_body
 
@@ -33,8 +36,13 @@ class ModelPages:
 
     async def list(self, exchange: Exchange) -> None:
         """Every name that can be called: aliases first, then each host's models as ``host/model``."""
-        self._keyring.identify(exchange.headers, exchange.client)
+        principal = self._keyring.identify(exchange.headers, exchange.client)
         snapshot = self._live.snapshot
+        if principal.models:
+            open_to_it = {n: t for n, t in snapshot.names.listed().items() if is_permitted(principal, n, t)}
+            data = [self.describe(name, targets) for name, targets in open_to_it.items()]
+            exchange.reply(200, json_body({"object": "list", "data": data}))
+            return
         if self._listed is None or self._listed[0] is not snapshot:
             data = [self.describe(name, targets) for name, targets in snapshot.names.listed().items()]
             self._listed = snapshot, json_body({"object": "list", "data": data})
@@ -42,28 +50,33 @@ class ModelPages:
 
     async def retrieve(self, exchange: Exchange) -> None:
         """One model, by any name that can be called."""
-        self._keyring.identify(exchange.headers, exchange.client)
+        principal = self._keyring.identify(exchange.headers, exchange.client)
         name = _name(exchange)
         targets = self._live.snapshot.names.resolve(name)
-        if not targets:
+        if not targets or not is_permitted(principal, name, targets):
             raise ModelNotFound(self._live.snapshot.suggestions.explain(name), param="model")
         exchange.reply(200, json_body(self.describe(name, targets)))
 
     async def delete(self, exchange: Exchange) -> None:
-        """Deletes a fine-tuned model at its host, where the operator allows it: any key may ask, so it is off by
-        default.
+        """Deletes a fine-tuned model at its host, where the operator allows it: any key that may call the model may
+        ask, so it is off by default.
         """
-        self._keyring.identify(exchange.headers, exchange.client)
+        principal = self._keyring.identify(exchange.headers, exchange.client)
+        if principal.permission == "read":
+            raise Forbidden("This key may look, but not delete models. Ask for a key with the permission 'write'.")
         snapshot = self._live.snapshot
         if not snapshot.settings.models_api.allow_model_delete:
             raise Forbidden("Deleting models is off. The operator turns it on with [models_api] allow_model_delete.")
         name = _name(exchange)
         target = router.plan(snapshot, name).targets[0]
+        if not is_permitted(principal, name, (target,)):
+            raise ModelNotFound(snapshot.suggestions.explain(name), param="model")
         if snapshot.endpoint(target, "models") is None:
             raise ModelNotFound(f"The model '{name}' is not one that can be deleted.", param="model")
-        attempts = Attempts(snapshot, Plan(name, (target,)), self._metrics, asyncio.get_running_loop().time)
+        free = Bid(target, free_price(target.host.name, target.model), 0, None, 0)
+        attempts = Attempts(snapshot, (free,), self._metrics, asyncio.get_running_loop().time)
         exchange.notes["attempts"] = attempts.log
-        deleted = await attempts.first(lambda target: _delete(attempts, snapshot, target))
+        deleted = await attempts.first(lambda bid: _delete(attempts, snapshot, bid.target))
         exchange.reply(200, json_body(deleted))
 
     def describe(self, name: str, targets: tuple[Target, ...]) -> dict[str, Any]:
@@ -88,6 +101,11 @@ class ModelPages:
             },
             "pricing": price_list(facts.prices),
         }
+
+
+def is_permitted(principal: Principal, name: str, targets: tuple[Target, ...]) -> bool:
+    """Whether a key may call a name, or any of what it stands for."""
+    return allows_model(principal, name) or any(allows_model(principal, target.id, target.model) for target in targets)
 
 
 async def _delete(attempts: Attempts, snapshot: Snapshot, target: Target) -> Any:

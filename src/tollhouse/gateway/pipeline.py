@@ -1,10 +1,11 @@
 """A chat completion, from the client's bytes to the upstream's and back: the whole path, top to bottom.
 
-identify -> admit -> parse -> plan -> reserve -> attempt -> meter -> settle -> reply
+identify -> admit -> parse -> plan -> reserve -> attempt -> meter -> settle -> annotate -> reply
 
 Each stage is one call below. What branches, branches here. The hold that `reserve` opens is resolved in the one
 ``finally`` of `_complete` and `_stream`, synchronously: no await stands between a client that disconnects, which
-arrives as a cancellation, and the settlement of what it was given.
+arrives as a cancellation, and the settlement of what it was given. What a client is shown is durable first: the hold
+before the first byte of an answer, the charge before the last.
 """
 
 import asyncio
@@ -15,112 +16,154 @@ from typing import Any
 
 from tollhouse.dialects.openai import ChatStream, normalise_reply
 from tollhouse.dialects.usage import usage_object
-from tollhouse.errors import UpstreamFault
+from tollhouse.errors import Fault, StorageUnavailable, UpstreamFault
 from tollhouse.gateway import router
-from tollhouse.gateway.admission import Admission
+from tollhouse.gateway.annotate import annotate_reply, cost_header, priced
 from tollhouse.gateway.attempts import Attempts, OpenStream
-from tollhouse.gateway.auth import Keyring
+from tollhouse.gateway.drains import drained
+from tollhouse.gateway.gate import Gate, Visit
 from tollhouse.gateway.hosts import refuse_hosts
-from tollhouse.gateway.meter import meter_reply, meter_stream
-from tollhouse.ledger.holds import Hold, Ledger
-from tollhouse.snapshot import Live, Snapshot
-from tollhouse.telemetry.metrics import Metrics
+from tollhouse.gateway.idempotency import fingerprint
+from tollhouse.gateway.meter import estimate_prompt, meter_reply, meter_stream
+from tollhouse.gateway.needs import CHAT, chat_needs
+from tollhouse.ledger.holds import Hold
 from tollhouse.types.calls import ChatCall, Plan
 from tollhouse.validate.chat import read_chat
-from tollhouse.web.exchange import Exchange
+from tollhouse.web.exchange import EVENTS, Exchange
 from tollhouse.web.heads import json_body
 
 _OPENAI_ID = re.compile(r"chatcmpl-[A-Za-z0-9_-]{1,64}")
 _MOST_SECONDS = 1 << 33
+_MARK_S = 1.0
+"""How often a stream tells the ledger how far it has come; shorter ones never do."""
 
 
 class ChatPipeline:
     """POST /v1/chat/completions."""
 
-    def __init__(self, live: Live, keyring: Keyring, admission: Admission, ledger: Ledger, metrics: Metrics) -> None:
-        self._live = live
-        self._keyring = keyring
-        self._admission = admission
-        self._ledger = ledger
-        self._metrics = metrics
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
         self._now = asyncio.get_event_loop().time
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answers one request. Raises `Fault`; `web` makes it JSON."""
-        snapshot = self._live.snapshot
-        principal = self._keyring.identify(exchange.headers, exchange.client)
-        exchange.notes["key"] = principal.key_id
-        self._admission.admit(principal)
+        gate = self._gate
+        principal, body = await gate.receive(exchange)
+        visit = gate.admit(exchange, principal, CHAT)
         try:
             refuse_hosts(exchange.headers, exchange.query)
-            call = read_chat(await exchange.body())
+            call = read_chat(body)
             exchange.release_body()
-            plan = router.plan(snapshot, call.model)
-            hold = self._ledger.reserve(exchange.request_id, principal, plan)
-            if call.stream:
-                await self._stream(exchange, snapshot, call, hold)
+            plan = router.plan(visit.snapshot, call.model)
+            work = self._serve(visit, call, plan, len(body))
+            if drained(plan):
+                await gate.drains.run(exchange, work, visit.snapshot.settings.billing)
             else:
-                await self._complete(exchange, snapshot, call, hold)
+                await work
+        except Fault as fault:
+            visit.tell(fault)
+            raise
         finally:
-            self._admission.leave()
+            visit.part()
 
-    async def _complete(self, exchange: Exchange, snapshot: Snapshot, call: ChatCall, hold: Hold) -> None:
-        attempts = self._attempts(exchange, snapshot, hold.plan)
+    async def _serve(self, visit: Visit, call: ChatCall, plan: Plan, body_bytes: int) -> None:
         try:
-            answer = await attempts.first(lambda target: attempts.complete(call, target))
+            if await visit.is_repeated(lambda: fingerprint(CHAT, call.body)):
+                return
+            hold = visit.reserve(plan, chat_needs(call, body_bytes))
+            if call.stream:
+                await self._stream(visit, call, hold)
+            else:
+                await self._complete(visit, call, hold)
+        finally:
+            visit.leave()
+
+    async def _complete(self, visit: Visit, call: ChatCall, hold: Hold) -> None:
+        exchange = visit.exchange
+        attempts = self._attempts(visit, hold)
+        try:
+            answer = await attempts.first(lambda bid: attempts.complete(call, bid))
             usage = meter_reply(answer.decoder.usage, call, answer.reply)
-            hold.settle(answer.target, usage)
+            cost_nusd = hold.settle(answer.bid, usage, attempts.records)
+            visit.settled(usage)
         finally:
             if hold.open:
-                hold.release()
+                hold.release(attempts.records)
         reply = normalise_reply(answer.reply, *identify_answer(answer.reply), call.model, metered=usage)
+        annotate_reply(reply, cost_nusd, visit.notes())
+        body = json_body(reply)
+        visit.record_end(body, "application/json")
+        try:
+            await hold.durable()
+        except StorageUnavailable:
+            hold.undo()
+            raise
         exchange.notes["model"] = answer.target.id
-        exchange.reply(200, json_body(reply), attempts.headers(answer.target, answer.dropped))
+        headers = attempts.headers(answer.target, answer.dropped) + cost_header(cost_nusd) + visit.lease.headers()
+        exchange.reply(200, body, headers)
 
-    async def _stream(self, exchange: Exchange, snapshot: Snapshot, call: ChatCall, hold: Hold) -> None:
+    async def _stream(self, visit: Visit, call: ChatCall, hold: Hold) -> None:
+        exchange, snapshot = visit.exchange, visit.snapshot
         writer = ChatStream(*identify_answer({}), call.model, call.include_usage)
-        attempts = self._attempts(exchange, snapshot, hold.plan)
+        attempts = self._attempts(visit, hold)
         exchange.begin_stream(heartbeat=snapshot.heartbeat(writer))
         try:
-            stream = await attempts.first(lambda target: attempts.open(call, target))
-            exchange.notes["model"] = stream.target.id
+            stream = await attempts.first(lambda bid: attempts.open(call, bid))
+            whole = forgiven = False
             try:
+                exchange.notes["model"] = stream.target.id
+                await hold.durable()
                 if not exchange.head_sent:  # no heartbeat has gone out under an id of ours
                     writer = ChatStream(*identify_answer(stream.chunks[0]), call.model, call.include_usage)
-                headers = attempts.headers(stream.target, stream.dropped)
+                headers = attempts.headers(stream.target, stream.dropped) + visit.lease.headers()
                 exchange.begin_stream(headers, heartbeat=snapshot.heartbeat(writer))
-                await _relay(exchange, stream, writer)
+                await self._relay(visit, call, hold, stream, writer)
+                whole = True
             except UpstreamFault as fault:
                 attempts.broke_off(stream.target, fault)
+                forgiven = visit.forgives
                 raise
             finally:
                 stream.incoming.close()
-                usage = meter_stream(stream.decoder.usage, call, writer)
-                hold.settle(stream.target, usage)
+                if whole or (writer.tokens() and not forgiven):
+                    usage = meter_stream(stream.decoder.usage, call, writer, whole=whole)
+                    cost_nusd = hold.settle(stream.bid, usage, attempts.records, interrupted=not whole)
+                    visit.settled(usage)
         finally:
             if hold.open:
-                hold.release()
-        exchange.end(writer.finish(usage_object(usage, stream.decoder.usage)))
+                hold.release(attempts.records)
+        shown = priced(usage_object(usage, stream.decoder.usage), cost_nusd)
+        last = writer.finish(shown, visit.notes())
+        visit.record_end(last, EVENTS)
+        await hold.durable()
+        exchange.end(last)
 
-    def _attempts(self, exchange: Exchange, snapshot: Snapshot, plan: Plan) -> Attempts:
-        attempts = Attempts(snapshot, plan, self._metrics, self._now)
-        exchange.notes["attempts"] = attempts.log
+    async def _relay(self, visit: Visit, call: ChatCall, hold: Hold, stream: OpenStream, writer: ChatStream) -> None:
+        """The hot loop: all that one read of the upstream held leaves in one write."""
+        exchange, decoder, incoming = visit.exchange, stream.decoder, stream.incoming
+        now = self._now
+        mark_at = now() + _MARK_S
+        first = writer.encode(stream.chunks)
+        visit.record(first)
+        exchange.write(first)
+        while not decoder.done:
+            data = await incoming.next()
+            chunks = decoder.feed(data) if data else decoder.finish()
+            if chunks and (events := writer.encode(chunks)):
+                visit.record(events)
+                exchange.write(events)
+                await exchange.flush()
+                if now() >= mark_at:
+                    hold.progress(stream.bid, estimate_prompt(call.body), writer.tokens())
+                    mark_at = now() + _MARK_S
+            if not data:
+                return
+        decoder.finish()
+
+    def _attempts(self, visit: Visit, hold: Hold) -> Attempts:
+        attempts = Attempts(visit.snapshot, hold.bids, self._gate.metrics, self._now)
+        visit.exchange.notes["attempts"] = attempts.log
         return attempts
-
-
-async def _relay(exchange: Exchange, stream: OpenStream, writer: ChatStream) -> None:
-    """The hot loop: all that one read of the upstream held leaves in one write."""
-    decoder, incoming = stream.decoder, stream.incoming
-    exchange.write(writer.encode(stream.chunks))
-    while not decoder.done:
-        data = await incoming.next()
-        chunks = decoder.feed(data) if data else decoder.finish()
-        if chunks and (events := writer.encode(chunks)):
-            exchange.write(events)
-            await exchange.flush()
-        if not data:
-            return
-    decoder.finish()
 
 
 def identify_answer(answer: dict[str, Any]) -> tuple[str, int]:

@@ -6,32 +6,37 @@ the endpoints are is the table `KINDS`; a new one is a row.
 """
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tollhouse.dialects.faults import fault_of_object
-from tollhouse.dialects.sse import Event, EventParser
-from tollhouse.errors import InvalidRequest, UpstreamBadResponse, UpstreamFault, UpstreamInterrupted
+from tollhouse.dialects.sse import EventParser
+from tollhouse.dialects.usage import ask_for_usage, usage_asked
+from tollhouse.errors import (
+    Fault,
+    InvalidRequest,
+    StorageUnavailable,
+    UpstreamBadResponse,
+    UpstreamFault,
+)
 from tollhouse.gateway import router
-from tollhouse.gateway.admission import Admission
-from tollhouse.gateway.attempts import Attempts, decode_answer, without_secrets
-from tollhouse.gateway.auth import Keyring
+from tollhouse.gateway.attempts import Attempts, decode_answer
+from tollhouse.gateway.carried import JSON, Answer, Carried, refuse_error
+from tollhouse.gateway.drains import drained
+from tollhouse.gateway.gate import Gate, Visit
 from tollhouse.gateway.hosts import refuse_hosts
-from tollhouse.gateway.meter import meter_usage
-from tollhouse.ledger.holds import Hold, Ledger
-from tollhouse.snapshot import Live, Snapshot
-from tollhouse.telemetry.metrics import Metrics
-from tollhouse.telemetry.redact import redact
-from tollhouse.types.calls import Target, Usage
-from tollhouse.types.wire import Incoming
+from tollhouse.gateway.idempotency import fingerprint, fingerprint_form
+from tollhouse.gateway.needs import Needs, cap_body, form_needs, relay_needs
+from tollhouse.gateway.relay_meter import RelayMeter
+from tollhouse.ledger.holds import Hold
+from tollhouse.ledger.prices import Bid
+from tollhouse.snapshot import Snapshot
+from tollhouse.types.calls import Plan, RelayCall, Target
 from tollhouse.validate import multipart, relay
 from tollhouse.web.exchange import EVENTS, Exchange
 from tollhouse.web.heads import json_body
 
-_JSON = "application/json"
-_LAST = frozenset({"response.completed", "response.failed", "response.incomplete", "error"})
-"""The event types after which a stream of the Responses API is over."""
 _BINARY = ("audio/", "image/", "video/", "text/", "application/octet-stream", "application/x-subrip")
 
 
@@ -46,10 +51,12 @@ class Kind:
     model: str | None = None
     ends: bool = False
     """Whether a whole stream says that it is: one that stops short of it has broken off."""
+    asks_usage: bool = False
+    """Whether a stream states its usage only where ``stream_options`` ask for it."""
 
 
 KINDS = (
-    Kind("completions", ends=True),
+    Kind("completions", ends=True, asks_usage=True),
     Kind("embeddings"),
     Kind("moderations", model="omni-moderation-latest"),
     Kind("responses", ends=True),
@@ -64,23 +71,23 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Relayed:
-    """One call: the model it names, and its body for any target's model."""
+    """One call: the model it names, what it may take, and its body for any target's model and cap."""
 
     kind: Kind
     model: str
     content_type: str
-    encode: Callable[[str], bytes]
+    needs: Needs
+    body: Mapping[str, Any]
+    """The JSON of the call; empty for a form."""
+    encode: Callable[[Target, int | None], bytes]
+    fingerprint: Callable[[], bytes]
 
 
 class RelayPipeline:
     """POST to each of `KINDS`."""
 
-    def __init__(self, live: Live, keyring: Keyring, admission: Admission, ledger: Ledger, metrics: Metrics) -> None:
-        self._live = live
-        self._keyring = keyring
-        self._admission = admission
-        self._ledger = ledger
-        self._metrics = metrics
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
         self._now = asyncio.get_event_loop().time
 
     def handler(self, kind: Kind) -> "RelayEndpoint":
@@ -89,38 +96,73 @@ class RelayPipeline:
 
     async def answer(self, exchange: Exchange, kind: Kind) -> None:
         """Answers one request. Raises `Fault`."""
-        snapshot = self._live.snapshot
-        principal = self._keyring.identify(exchange.headers, exchange.client)
-        exchange.notes["key"] = principal.key_id
-        self._admission.admit(principal)
+        gate = self._gate
+        principal, body = await gate.receive(exchange)
+        visit = gate.admit(exchange, principal, kind.path)
         try:
             refuse_hosts(exchange.headers, exchange.query)
-            call = _read(kind, exchange, await exchange.body())
+            call = _read(kind, exchange, body)
             exchange.release_body()
-            plan = router.plan(snapshot, call.model, kind.path)
-            hold = self._ledger.reserve(exchange.request_id, principal, plan)
-            await self._relay(exchange, snapshot, call, hold)
+            plan = router.plan(visit.snapshot, call.model, kind.path)
+            work = self._serve(visit, call, plan)
+            if drained(plan):
+                await gate.drains.run(exchange, work, visit.snapshot.settings.billing)
+            else:
+                await work
+        except Fault as fault:
+            visit.tell(fault)
+            raise
         finally:
-            self._admission.leave()
+            visit.part()
 
-    async def _relay(self, exchange: Exchange, snapshot: Snapshot, call: Relayed, hold: Hold) -> None:
-        attempts = Attempts(snapshot, hold.plan, self._metrics, self._now)
-        exchange.notes["attempts"] = attempts.log
+    async def _serve(self, visit: Visit, call: Relayed, plan: Plan) -> None:
         try:
-            answer = await attempts.first(lambda target: _open(attempts, snapshot, call, target))
+            if await visit.is_repeated(call.fingerprint):
+                return
+            hold = visit.reserve(plan, call.needs)
+            await self._relay(visit, call, hold)
+        finally:
+            visit.leave()
+
+    async def _relay(self, visit: Visit, call: Relayed, hold: Hold) -> None:
+        exchange = visit.exchange
+        attempts = Attempts(visit.snapshot, hold.bids, self._gate.metrics, self._now)
+        exchange.notes["attempts"] = attempts.log
+        cost_nusd = 0
+        try:
+            answer = await attempts.first(lambda bid: _open(attempts, visit.snapshot, call, bid))
             exchange.notes["model"] = answer.target.id
-            carried = Carried(call, answer, attempts.headers(answer.target))
+            meter = RelayMeter(call.needs, call.body)
+            kind = call.kind
+            hidden = kind.asks_usage and not usage_asked(call.body)
+            carried = Carried(answer, visit, meter, model=call.model, ends=kind.ends, hide_usage=hidden)
+            whole = forgiven = False
             try:
-                await carried.carry(exchange)
+                await hold.durable()
+                await carried.carry(attempts.headers(answer.target) + visit.lease.headers())
+                whole = True
             except UpstreamFault as fault:
                 attempts.broke_off(answer.target, fault)
+                forgiven = visit.forgives
                 raise
             finally:
                 answer.incoming.close()
-                hold.settle(answer.target, carried.usage)
+                whole = whole and not carried.failed
+                if whole or (carried.given and not forgiven):
+                    usage = meter.usage(whole=whole)
+                    cost_nusd = hold.settle(answer.bid, usage, attempts.records, interrupted=not whole)
+                    visit.settled(usage)
         finally:
             if hold.open:
-                hold.release()
+                hold.release(attempts.records)
+        carried.close(cost_nusd)
+        try:
+            await hold.durable()
+        except StorageUnavailable:
+            if not carried.delivered:
+                hold.undo()
+            raise
+        carried.send_last()
 
 
 class RelayEndpoint:
@@ -137,12 +179,37 @@ class RelayEndpoint:
 
 def _read(kind: Kind, exchange: Exchange, body: bytes) -> Relayed:
     """The validated call. Raises `InvalidRequest`."""
+    path = kind.path
     if kind.form:
         content_type = exchange.headers.get(b"content-type", b"").decode("latin-1")
-        upload = multipart.read_upload(kind.path, content_type, body)
-        return Relayed(kind, _model(upload.model, kind), content_type, upload.form.with_model)
-    call = relay.read_relay(kind.path, body)
-    return Relayed(kind, _model(call.model, kind), _JSON, lambda model: json_body({**call.body, "model": model}))
+        upload = multipart.read_upload(path, content_type, body)
+        return Relayed(
+            kind,
+            _model(upload.model, kind),
+            content_type,
+            form_needs(upload),
+            {},
+            lambda target, _cap: upload.form.with_model(target.model),
+            lambda: fingerprint_form(path, upload.form.boundary, body),
+        )
+    call = relay.read_relay(path, body)
+    return Relayed(
+        kind,
+        _model(call.model, kind),
+        JSON,
+        relay_needs(path, call.body, len(body)),
+        call.body,
+        lambda target, cap: _encode(kind, call, target, cap),
+        lambda: fingerprint(path, call.body),
+    )
+
+
+def _encode(kind: Kind, call: RelayCall, target: Target, cap: int | None) -> bytes:
+    """The body for one target. A stream that states usage only where it is asked for is asked for it."""
+    body = {**cap_body(kind.path, call.body, cap), "model": target.model}
+    if call.stream and kind.asks_usage:
+        ask_for_usage(body, target.host.quirks)
+    return json_body(body)
 
 
 def _model(named: str | None, kind: Kind) -> str:
@@ -152,27 +219,15 @@ def _model(named: str | None, kind: Kind) -> str:
     return model
 
 
-@dataclass(slots=True)
-class Answer:
-    """A good answer that has begun: all of it where it is JSON, else what came first."""
-
-    target: Target
-    incoming: Incoming
-    media: str
-    content_type: str
-    value: Any = None
-    data: bytes = b""
-    events: list[Event] = field(default_factory=list)
-    parser: EventParser = field(default_factory=EventParser)
-
-
-async def _open(attempts: Attempts, snapshot: Snapshot, call: Relayed, target: Target) -> Answer:
+async def _open(attempts: Attempts, snapshot: Snapshot, call: Relayed, bid: Bid) -> Answer:
     """One attempt, up to the first byte that the client may see. The caller closes ``incoming``."""
+    target = bid.target
     provider = snapshot.providers[target.host.provider]
-    outgoing = provider.encode_relay(call.kind.path, call.content_type, call.encode(target.model), target)
+    outgoing = provider.encode_relay(call.kind.path, call.content_type, call.encode(target, bid.output_cap), target)
     incoming = await attempts.exchange(target, outgoing, snapshot.endpoint(target, call.kind.path))
     content_type = incoming.headers.get("content-type", "")
-    answer = Answer(target, incoming, content_type.partition(";")[0].strip().lower(), content_type)
+    media = content_type.partition(";")[0].strip().lower()
+    answer = Answer(bid, target, incoming, media, content_type, parser=EventParser(target.host.max_event_bytes))
     opened = False
     try:
         await _begin(answer, snapshot.max_response_bytes)
@@ -186,9 +241,11 @@ async def _open(attempts: Attempts, snapshot: Snapshot, call: Relayed, target: T
 async def _begin(answer: Answer, max_bytes: int) -> None:
     """Reads what decides whether this host answers. Raises `UpstreamFault`."""
     incoming, media = answer.incoming, answer.media
-    if media == _JSON:
+    if media == JSON:
         answer.value = decode_answer(await incoming.read(max_bytes))
-        _refuse_error(answer.value)
+        if not isinstance(answer.value, dict):
+            raise UpstreamBadResponse("The upstream's answer is not a JSON object.")
+        refuse_error(answer.value)
     elif media == EVENTS:
         while not answer.events and (data := await incoming.next()):
             answer.events = answer.parser.feed(data)
@@ -196,100 +253,10 @@ async def _begin(answer: Answer, max_bytes: int) -> None:
         if not answer.events:
             raise UpstreamBadResponse("The upstream's stream ended before it said anything.")
         if answer.events[0][0].startswith(b"{"):
-            _refuse_error(decode_answer(answer.events[0][0]))
+            refuse_error(first := decode_answer(answer.events[0][0]))
+            if first.get("type") == "error":  # the Responses API's own form, which may also come later
+                raise fault_of_object(first)
     elif media != "text/html" and media.startswith(_BINARY):
         answer.data = await incoming.next()
     else:
         raise UpstreamBadResponse("The upstream answered with a type of content that this endpoint does not have.")
-
-
-def _refuse_error(value: Any) -> None:
-    """Raises the fault of an object that is nothing but an error: an answer has an ``object``, or no error."""
-    if isinstance(value, dict) and "object" not in value and (error := value.get("error")):
-        raise fault_of_object(error)
-
-
-def _is_last(value: Any) -> bool:
-    """Whether an event says that all has been said: by its type, or by a finish reason."""
-    if not isinstance(value, dict):
-        return False
-    choices = value.get("choices")
-    said = isinstance(choices, list) and any(isinstance(one, dict) and one.get("finish_reason") for one in choices)
-    return said or value.get("type") in _LAST
-
-
-class Carried:
-    """An answer on its way to the client. ``usage`` is what it says it took."""
-
-    def __init__(self, call: Relayed, answer: Answer, headers: str) -> None:
-        self._model = call.model
-        self._ended = not call.kind.ends
-        self._answer = answer
-        self._headers = headers
-        self.usage = Usage()
-
-    async def carry(self, exchange: Exchange) -> None:
-        """JSON with its model's name put back, events one by one, anything else as it comes."""
-        answer = self._answer
-        headers = self._headers
-        if answer.media == _JSON:
-            exchange.reply(200, json_body(self._name(answer.value)), headers)
-        elif answer.media == EVENTS:
-            exchange.begin_stream(headers)
-            await self._carry_events(exchange)
-        else:
-            exchange.begin_stream(headers, content_type=answer.content_type)
-            data = answer.data
-            while data:
-                exchange.write(data)
-                await exchange.flush()
-                data = await answer.incoming.next()
-            exchange.end()
-
-    async def _carry_events(self, exchange: Exchange) -> None:
-        answer = self._answer
-        events = answer.events
-        while True:
-            if written := b"".join(map(self._event, events)):
-                exchange.write(written)
-                await exchange.flush()
-            if not (data := await answer.incoming.next()):
-                break
-            events = answer.parser.feed(data)
-        last = b"".join(map(self._event, answer.parser.finish()))
-        if not self._ended:
-            raise UpstreamInterrupted("The upstream's stream ended before it was complete.")
-        exchange.end(last)
-
-    def _event(self, event: Event) -> bytes:
-        data, name = event
-        if not data.strip():  # a keep-alive
-            return b""
-        if data == b"[DONE]":
-            self._ended = True
-        else:
-            value = decode_answer(data)
-            _refuse_error(value)
-            self._ended = self._ended or _is_last(value)
-            data = json_body(self._name(value))
-        return b"event: %b\ndata: %b\n\n" % (name, data) if name else b"data: %b\n\n" % data
-
-    def _name(self, value: Any) -> Any:
-        """The value with the model's name that the client used, at the top and in a Responses event's snapshot; what a
-        host says of an error there is cleared of credentials.
-        """
-        if not isinstance(value, dict):
-            return value
-        for holder in (value, value.get("response")):
-            if isinstance(holder, dict):
-                if isinstance(holder.get("model"), str):
-                    holder["model"] = self._model
-                self.usage = meter_usage(holder.get("usage")) or self.usage
-                self._clear(holder.get("error"))
-        if value.get("type") == "error":
-            self._clear(value)
-        return value
-
-    def _clear(self, error: Any) -> None:
-        if isinstance(error, dict) and isinstance(message := error.get("message"), str):
-            error["message"] = redact(without_secrets(message, self._answer.target.host))

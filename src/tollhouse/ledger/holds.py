@@ -1,48 +1,32 @@
-"""Holds: the bracket around every attempt at an upstream.
+"""The money side of one request: taken before anything is sent, resolved exactly once.
 
-`Ledger.reserve` opens a hold before anything is sent; the pipeline's exit resolves it, by `settle` with what was
-metered or by `release` when nothing was delivered. Both are synchronous, so no cancellation can come between a
-client's disconnect and its settlement. A hold resolves once; a second resolution is a bug and raises.
-
-A hold has no price yet: any reserve succeeds, and what settles is counted in tokens.
+`ledger.ledger.Ledger.reserve` opens a hold; the pipeline resolves it in the one ``finally`` through which every request
+leaves. Everything that decides is synchronous, so that no cancellation can come between a client that leaves and the
+charge for what it was given; only waiting for the disk is not.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
-from tollhouse.types.calls import Plan, Principal, Target, Usage
+from tollhouse.ledger.budgets import day_number
+from tollhouse.ledger.journal import Journal
+from tollhouse.ledger.prices import Bid, PriceVersion
+from tollhouse.ledger.wallet import Grip, Wallet
+from tollhouse.types.calls import Target, Usage
+from tollhouse.types.ledger import (
+    OPEN,
+    RELEASED,
+    SETTLED,
+    AttemptRecord,
+    CloseHold,
+    MarkProgress,
+    Op,
+    OpenHold,
+    Post,
+    Spend,
+)
 
-
-class Hold:
-    """One logical request, however many attempts it takes."""
-
-    __slots__ = ("_ledger", "plan", "principal", "request_id", "state")
-
-    def __init__(self, ledger: "Ledger", request_id: str, principal: Principal, plan: Plan) -> None:
-        self._ledger = ledger
-        self.request_id = request_id
-        self.principal = principal
-        self.plan = plan
-        self.state = "open"
-
-    def settle(self, target: Target, usage: Usage) -> None:
-        """Something was delivered. ``usage`` is what the answer of ``target`` took."""
-        self._resolve("settled")
-        self._ledger.meter.record(target, usage)
-
-    def release(self) -> None:
-        """Nothing was delivered, nothing is due."""
-        self._resolve("released")
-
-    @property
-    def open(self) -> bool:
-        """Whether the hold is still to be resolved."""
-        return self.state == "open"
-
-    def _resolve(self, state: str) -> None:
-        if self.state != "open":
-            raise RuntimeError(f"hold {self.request_id} is {self.state} already")
-        self.state = state
-        self._ledger.open_holds -= 1
+_US = 1_000_000
 
 
 class Meter(Protocol):
@@ -52,14 +36,135 @@ class Meter(Protocol):
         """Counts the usage of one answer."""
 
 
-class Ledger:
-    """Opens holds and knows how many are open."""
+class Books(Protocol):
+    """What a hold needs of the ledger."""
 
-    def __init__(self, meter: Meter) -> None:
-        self.meter = meter
-        self.open_holds = 0
+    wallet: Wallet
+    journal: Journal
+    meter: Meter
+    revenue: int
+    clock_us: Callable[[], int]
 
-    def reserve(self, request_id: str, principal: Principal, plan: Plan) -> Hold:
-        """Opens the hold of one request."""
-        self.open_holds += 1
-        return Hold(self, request_id, principal, plan)
+    def price_number(self, price: PriceVersion) -> int:
+        """The number of a price version."""
+
+    def next_tx(self) -> int:
+        """A new transaction's number."""
+
+    def costs(self, hold: int, now_us: int, attempts: tuple[AttemptRecord, ...]) -> tuple[Op, ...]:
+        """What failed attempts cost the operator."""
+
+    def resolved(self, hold: "Hold") -> None:
+        """A hold is no longer open."""
+
+
+class Hold:
+    """One logical request, however many attempts it takes."""
+
+    __slots__ = ("_books", "_landing", "_row", "_spend", "_tx", "bids", "charge_nusd", "grip", "state", "undone")
+
+    def __init__(self, books: Books, row: OpenHold, grip: Grip, bids: tuple[Bid, ...], landing: int) -> None:
+        self._books = books
+        self._row = row
+        self.grip = grip
+        """What it has taken of the wallet."""
+        self._landing = landing
+        self._spend: Spend | None = None
+        self._tx: int | None = None
+        self.bids = bids
+        self.charge_nusd = 0
+        self.undone = False
+        """Whether what was charged was given back."""
+        self.state = OPEN
+
+    @property
+    def open(self) -> bool:
+        """Whether the hold is still to be resolved."""
+        return self.state == OPEN
+
+    @property
+    def row(self) -> OpenHold:
+        """What the ledger wrote down when it was taken."""
+        return self._row
+
+    def progress(self, bid: Bid, prompt_tokens: int, output_tokens: int) -> None:
+        """The client has been given this much so far: what a crash would be charged by. Nobody waits for it."""
+        price = self._books.price_number(bid.price)
+        self._books.journal.append((MarkProgress(self._row.id, output_tokens, prompt_tokens, price, bid.target.id),))
+
+    def settle(
+        self, bid: Bid, usage: Usage, attempts: tuple[AttemptRecord, ...] = (), *, interrupted: bool = False
+    ) -> int:
+        """Something was delivered: charges its usage at the bid's price, at most what is held. Returns the charge.
+
+        What the usage comes to beyond the hold is not the customer's: the host has broken its own cap. It is written
+        down as ``clipped``.
+        """
+        self._resolve(SETTLED)
+        row, books = self._row, self._books
+        due = bid.price.charge(usage)
+        charge = self.charge_nusd = min(due, row.amount)
+        books.wallet.settle(self.grip, charge)
+        now_us = books.clock_us()
+        close = CloseHold(
+            id=row.id,
+            state=SETTLED,
+            closed_at=now_us,
+            charge=charge,
+            target=bid.target.id,
+            price=books.price_number(bid.price),
+            usage=usage,
+            interrupted=interrupted,
+            clipped=due - charge,
+            attempts=attempts,
+        )
+        windows = tuple([(window.node, window.start_s) for window in self.grip.windows])
+        spend = self._spend = Spend(charge, windows, day_number(row.opened_at), row.key, bid.target.id, row.kind, close)
+        group: tuple[Op, ...] = (close, spend)
+        if charge:
+            entries = ((self.grip.purse.account, -charge), (books.revenue, charge))
+            self._tx = books.next_tx()
+            group = (close, Post(self._tx, "charge", now_us, entries, row.id), spend)
+        self._landing = books.journal.append(group + books.costs(row.id, now_us, attempts))
+        books.meter.record(bid.target, usage)
+        return charge
+
+    def release(self, attempts: tuple[AttemptRecord, ...] = ()) -> None:
+        """Nothing was delivered, nothing is due."""
+        self._resolve(RELEASED)
+        books = self._books
+        books.wallet.settle(self.grip, 0)
+        now_us = books.clock_us()
+        close = CloseHold(self._row.id, RELEASED, now_us, attempts=attempts)
+        self._landing = books.journal.append((close, *books.costs(self._row.id, now_us, attempts)))
+
+    def undo(self) -> None:
+        """The answer that was charged never reached the client: gives the charge back, by entries of its own. Once."""
+        spend, charge, books = self._spend, self.charge_nusd, self._books
+        if spend is None or not charge:
+            return
+        self.charge_nusd = 0
+        self.undone = True
+        books.wallet.give_back(self.grip, charge, self._row.opened_at / _US)
+        post = Post(
+            id=books.next_tx(),
+            kind="reversal",
+            at=books.clock_us(),
+            entries=((self.grip.purse.account, charge), (books.revenue, -charge)),
+            hold=self._row.id,
+            reason="the answer could not be delivered",
+            reverses=self._tx,
+        )
+        windows = tuple([(window.node, window.start_s) for window in self.grip.windows])
+        back = Spend(-charge, windows, spend.day, spend.key, spend.target, spend.kind)
+        self._landing = books.journal.append((post, back))
+
+    async def durable(self) -> None:
+        """Returns when the last of these steps is on disk."""
+        await self._books.journal.durable(self._landing)
+
+    def _resolve(self, state: str) -> None:
+        if self.state != OPEN:
+            raise RuntimeError(f"hold {self._row.id} is {self.state} already")
+        self.state = state
+        self._books.resolved(self)

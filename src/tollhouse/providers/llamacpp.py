@@ -57,7 +57,7 @@ class LlamaCpp:
 
     __slots__ = ()
 
-    def encode_chat(self, call: ChatCall, target: Target) -> Encoded:
+    def encode_chat(self, call: ChatCall, target: Target, cap: int | None = None) -> Encoded:
         """As OpenAI's, with forced tools as a schema and several choices as a stream.
 
         Raises `UpstreamRejected` for more text than the model's context can hold.
@@ -73,7 +73,7 @@ class LlamaCpp:
         if text_bytes(body) > (limit := _most_bytes(target)):
             raise _beyond(limit, "messages")
         stream = call.stream or (body.get("n") or 1) > 1
-        encoded = OPENAI.encode_chat(replace(call, body=body, stream=stream), target)
+        encoded = OPENAI.encode_chat(replace(call, body=body, stream=stream), target, cap)
         return replace(encoded, dropped=encoded.dropped + dropped)
 
     def decode_chat(self, call: ChatCall, target: Target) -> "LlamaReader":

@@ -12,8 +12,10 @@ import msgspec
 
 from tollhouse import __version__
 from tollhouse.dialects.faults import fault_of_object, fault_of_reply
-from tollhouse.dialects.replies import split_reply, tidy_content, tidy_reply
-from tollhouse.dialects.sse import Event, EventParser
+from tollhouse.dialects.finish import BROKEN
+from tollhouse.dialects.replies import is_empty, split_reply, tidy_content, tidy_reply
+from tollhouse.dialects.sse import MAX_EVENT_BYTES, Event, EventParser
+from tollhouse.dialects.usage import ask_for_usage
 from tollhouse.errors import InternalError, UpstreamBadResponse, UpstreamFault, UpstreamInterrupted, UpstreamTooLarge
 from tollhouse.providers.protocol import Encoded
 from tollhouse.types.calls import ChatCall, Host, Quirks, Target
@@ -46,22 +48,24 @@ class OpenAI:
     def __init__(self) -> None:
         self._known: dict[int, tuple[Host, _Static]] = {}
 
-    def encode_chat(self, call: ChatCall, target: Target) -> Encoded:
+    def encode_chat(self, call: ChatCall, target: Target, cap: int | None = None) -> Encoded:
         """A POST to ``.../chat/completions``. Raises `InternalError` for a host that no configuration check saw."""
         host = target.host
         static = self._static(host)
         body = {**call.body, "model": target.model}
+        if cap is not None:
+            _put_cap(body, host, cap)
         dropped = () if static.plain else _fit(body, host.quirks)
         if call.stream:
             body["stream"] = True
-            dropped += _ask_for_usage(body, host.quirks)
+            dropped += ask_for_usage(body, host.quirks)
         headers = static.stream_headers if call.stream else static.headers
         return Encoded(Outgoing("POST", static.path, headers, _encode(body)), dropped)
 
     def decode_chat(self, call: ChatCall, target: Target) -> "ChatReader":
         """A decoder for one answer."""
-        del call, target
-        return ChatReader()
+        del call
+        return ChatReader(target.host.max_event_bytes)
 
     def encode_relay(self, kind: str, content_type: str, body: bytes, target: Target) -> Outgoing:
         """A POST to ``.../kind``, with the credential of a chat completion."""
@@ -109,6 +113,13 @@ class _Static:
         self.stream_headers = tuple({"accept": "text/event-stream", **fields}.items())
 
 
+def _put_cap(body: dict[str, Any], host: Host, cap: int) -> None:
+    """Puts the cap where the client put its own, else where the host takes one; in place."""
+    used = [name for name in _TOKEN_CAPS if body.get(name) is not None]
+    for name in used or (host.quirks.max_tokens_field or host.cap_field,):
+        body[name] = cap
+
+
 def _fit(body: dict[str, Any], quirks: Quirks) -> tuple[str, ...]:
     """Fits a request to what the host takes, in place; the names of what had to go."""
     if quirks.max_tokens_field is not None:
@@ -120,16 +131,6 @@ def _fit(body: dict[str, Any], quirks: Quirks) -> tuple[str, ...]:
     for name in dropped:
         del body[name]
     return dropped
-
-
-def _ask_for_usage(body: dict[str, Any], quirks: Quirks) -> tuple[str, ...]:
-    """Has the host report usage in the stream, whatever the client asked for: it is what the call costs."""
-    options = body.get("stream_options") or {}
-    if quirks.stream_usage:
-        body["stream_options"] = {**options, "include_usage": True}
-        return ()
-    body.pop("stream_options", None)
-    return ("stream_options",) if options.keys() - {"include_usage"} else ()
 
 
 class ChatReader:
@@ -146,10 +147,10 @@ class ChatReader:
 
     __slots__ = ("_began", "_ended", "_events", "_fault", "_sniffed", "_whole", "_whole_bytes", "done", "usage")
 
-    def __init__(self) -> None:
+    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self.usage: dict[str, Any] | None = None
         self.done = False
-        self._events = EventParser()
+        self._events = EventParser(max_event_bytes)
         self._sniffed = False
         self._whole: list[bytes] | None = None
         self._whole_bytes = 0
@@ -167,6 +168,8 @@ class ChatReader:
             raise fault_of_object(error)
         if reply.get("object") == "error":
             raise fault_of_object(reply)
+        if is_empty(reply):
+            raise UpstreamBadResponse("The upstream's answer is empty.")
         tidy_reply(reply, str(reply.get("id") or ""))
         if self.usage is not None:
             reply["usage"] = self.usage
@@ -282,7 +285,9 @@ class ChatReader:
         if type(index) is not int or index < 0:
             index = choice["index"] = position
         self._began.add(index)
-        if choice.get("finish_reason"):
+        if reason := choice.get("finish_reason"):
+            if reason == BROKEN:
+                raise UpstreamInterrupted("The upstream says that its answer broke off.")
             self._ended.add(index)
             self._take_usage(choice.pop("usage", None))  # Moonshot puts it here
         else:

@@ -54,8 +54,8 @@ class ChatDecoder(Protocol):
 class Provider(Protocol):
     """One family of hosts."""
 
-    def encode_chat(self, call: ChatCall, target: Target) -> Encoded:
-        """The request for one target."""
+    def encode_chat(self, call: ChatCall, target: Target, cap: int | None = None) -> Encoded:
+        """The request for one target. ``cap`` is the most tokens of one answer, in place of the client's own."""
 
     def decode_chat(self, call: ChatCall, target: Target) -> ChatDecoder:
         """A fresh decoder for one attempt's answer."""

@@ -7,60 +7,25 @@ that reads it; no problem text ever repeats a value of its table.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
 
 from tollhouse.settings.aliases import is_model_name
-from tollhouse.settings.keys import ModelKeys, ModelPatch, ProviderKeys, ProviderSettings, QuirkKeys, TimeoutKeys
-from tollhouse.settings.reading import Problems, closest, describe, read_section, read_table
+from tollhouse.settings.keys import ModelPatch, ProviderKeys, ProviderSettings, QuirkKeys, TimeoutKeys
+from tollhouse.settings.prices import read_patch
+from tollhouse.settings.reading import closest, describe, read_section, read_table
+from tollhouse.settings.secrets import KnownHost, Sources, find_secret, is_literal
 from tollhouse.settings.urls import check_proxy, check_url, expand, is_loopback
 from tollhouse.types.calls import Quirks
 from tollhouse.types.secret import Secret
 from tollhouse.types.wire import Timeouts
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 SENSITIVE = re.compile(r"auth|cookie|key|token|secret", re.IGNORECASE)
 RESERVED = frozenset(
     {"host", "content-length", "connection", "transfer-encoding", "upgrade", "expect", "te", "trailer"}
 )
 EMBEDDED = "tollhouse"
-MAX_SECRET_BYTES = 65_536
-PRICE = "_usd_per_1m"
-PICO_PER_USD_PER_1M = 1_000_000
-"""One US dollar per million tokens is a million pico-USD per token."""
-
-
-class KnownHost(Protocol):
-    """What settings need to know of a host in the catalogue."""
-
-    @property
-    def base_url(self) -> str | None:
-        """Where it answers, or None; may hold ``${VARIABLE}``."""
-
-    @property
-    def key_vars(self) -> tuple[str, ...]:
-        """The variables that may hold its key; the first that is set counts."""
-
-    @property
-    def auth(self) -> str:
-        """As `Host.auth`."""
-
-    @property
-    def reason(self) -> str | None:
-        """Why it cannot be reached as it is, or None."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """What the tables are read against; ``folder`` is where relative ``file:`` paths start."""
-
-    environ: Mapping[str, str]
-    known: Mapping[str, KnownHost]
-    folder: Path
-    problems: Problems
 
 
 def read_providers(tables: object, timeouts: Timeouts, sources: Sources) -> dict[str, ProviderSettings]:
@@ -74,12 +39,6 @@ def read_providers(tables: object, timeouts: Timeouts, sources: Sources) -> dict
         if provider is not None:
             found[name] = provider
     return found
-
-
-def as_secret(text: str) -> Secret | None:
-    """A credential without the white space around it, or None: it goes into a header, so it must be visible ASCII."""
-    text = text.strip()
-    return Secret(text) if text and all(" " <= c <= "~" for c in text) else None
 
 
 @dataclass(slots=True)
@@ -131,6 +90,8 @@ class _ProviderReader:
             timeouts=timeouts,
             proxy=proxy,
             quirks=quirks,
+            free=row.free if "free" in table else None,
+            on_disconnect=row.on_disconnect,
             models=models,
             closed=closed,
             literal_secrets=tuple(self.literals),
@@ -179,40 +140,10 @@ class _ProviderReader:
         return None
 
     def _secret(self, reference: str, where: str) -> Secret | None:
-        """The text that a reference leads to."""
-        kind, _, rest = reference.partition(":")
-        text: str | None
-        if kind == "env":
-            text = self.sources.environ.get(rest)
-            if not text:
-                name = rest if VARIABLE.fullmatch(rest) else "NAME"  # what is no name may be the credential itself
-                why = f"the variable {name} is not set" if name == rest else "names no variable"
-                self.note(where, why, f"export {name}=..." if name == rest else 'write "env:NAME"')
-                return None
-        elif kind == "file":
-            text = self._file(rest, where)
-            if text is None:
-                return None
-        else:
-            text = reference
+        """The credential that a reference leads to."""
+        if is_literal(reference):
             self.literals.append(where)
-        secret = as_secret(text)
-        if secret is None:
-            self.note(where, "empty, or holds a line break or a character that no header may hold")
-        return secret
-
-    def _file(self, name: str, where: str) -> str | None:
-        path = self.sources.folder / name
-        try:
-            with path.open("rb") as source:
-                return source.read(MAX_SECRET_BYTES).decode()
-        except OSError as error:
-            self.note(where, f"{path} cannot be read: {error.strerror}", "check the path and its permissions")
-        except UnicodeDecodeError:
-            self.note(where, f"{path} is not text")
-        except ValueError:  # a NUL character
-            self.note(where, "not a path")
-        return None
+        return find_secret(reference, f"providers.{self.name}.{where}", self.sources)
 
     def _proxy(self, reference: str) -> Secret | None:
         if not reference:
@@ -271,17 +202,7 @@ class _ProviderReader:
             for name, row in table.items():
                 if not is_model_name(name):
                     self.note(f"models.{name}", "not a model name")
-                found[name] = self._patch(row, f"providers.{self.name}.models.{name}")
+                found[name] = read_patch(row, f"providers.{self.name}.models.{name}", self.sources.problems)
         elif table is not None:
             self.note("models", f"expected a list or a table, got {describe(table)}")
         return MappingProxyType(found), isinstance(table, list)
-
-    def _patch(self, table: object, path: str) -> ModelPatch:
-        stated = read_table(ModelKeys, table, path, self.sources.problems)
-        prices = {}
-        for name in [name for name in stated if name.endswith(PRICE)]:
-            pico = stated.pop(name) * PICO_PER_USD_PER_1M
-            if pico != int(pico):
-                self.sources.problems.add(f"{path}.{name}", "finer than six decimals", "round it to six decimals")
-            prices[name.removesuffix(PRICE)] = int(pico)
-        return ModelPatch(MappingProxyType(stated), MappingProxyType(prices))

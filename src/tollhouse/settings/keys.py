@@ -13,8 +13,9 @@ from types import MappingProxyType
 from typing import Any
 
 from tollhouse.settings.reading import key
-from tollhouse.types.calls import Quirks
+from tollhouse.types.calls import PriceTier, Quirks
 from tollhouse.types.secret import Secret
+from tollhouse.types.tenancy import Tier
 from tollhouse.types.wire import Timeouts
 
 _WAIT = Timeouts()
@@ -152,6 +153,53 @@ class ModelsApi:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How much keys may ask for; [tiers.NAME] says what a tier allows."""
+
+    default_tier: str = key("", "tier of keys that name none; by default they have no limits")
+
+
+@dataclass(frozen=True, slots=True)
+class RateKeys:
+    """What a tier allows each of its keys in any 60 seconds; what is left out is not limited."""
+
+    requests_per_minute: int = key(0, "requests", unit="per minute", least=1, most=1_000_000_000)
+    tokens_per_minute: int = key(
+        0, "tokens, of prompt and answer together", unit="per minute", least=1, most=1_000_000_000_000
+    )
+    concurrent: int = key(0, "requests served at once", least=1, most=1_000_000)
+    soft: tuple[str, ...] = key((), 'limits that are only flagged when exceeded: "requests", "tokens"')
+
+
+@dataclass(frozen=True, slots=True)
+class Billing:
+    """Credits, and what happens where a price, a cap or the end of an answer is missing."""
+
+    credits_per_usd: int = key(100, "credits to the US dollar, in everything that shows credits", least=1, most=10**6)
+    balance_warning_credits: int = key(
+        10, "_balance_warning is true on replies when fewer than this are left", unit="credits", least=0, most=10**12
+    )
+    unpriced: str = key("refuse", "a model without a price is refused (403), or free", choices=("refuse", "free"))
+    default_max_output_tokens: int = key(
+        16_384,
+        "longest answer reserved and asked for when the client states none and a balance or budget binds",
+        unit="tokens",
+        least=16,
+        most=1 << 20,
+    )
+    charge_interrupted: str = key(
+        "delivered",
+        "an answer that breaks off at the upstream is charged as far as it was delivered, or not at all",
+        choices=("delivered", "none"),
+    )
+    stripe_webhook_secret: str = key(
+        "", 'signing secret of POST /webhooks/stripe: "env:NAME", "file:/path", or written out; "" turns it off'
+    )
+    max_drains: int = key(64, "answers read on at once after their clients left (on_disconnect)", least=0, most=100_000)
+    drain_s: float = key(60.0, "how long such an answer is read on", unit="s", least=0, most=3600)
+
+
+@dataclass(frozen=True, slots=True, repr=False)  # it holds credentials as they are written
 class ProviderKeys:
     """One upstream host. A name of the catalogue needs no more than a key; any other needs a base_url."""
 
@@ -165,6 +213,14 @@ class ProviderKeys:
     )
     insecure: bool = key(False, "allow the key to travel over plain http to another machine")
     proxy: str = key("", "HTTP proxy for this host, as http://host:port; also env: and file:")
+    free: bool = key(
+        False, "true: its models cost nothing, but for those priced here; unstated, so do unpriced ones on this machine"
+    )
+    on_disconnect: str = key(
+        "cancel",
+        "when a client leaves: hang up and charge what was delivered, or read on and charge what the host bills",
+        choices=("cancel", "drain"),
+    )
     models: tuple[str, ...] = key((), "the only models to offer; or a table, which adds to the catalogue's models")
     headers: dict[str, str] = key(None, "table of headers sent with each request; values also as env: and file:")
     timeouts: dict[str, float] = key(None, "table with keys of [timeouts], for this host alone")
@@ -172,7 +228,37 @@ class ProviderKeys:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelKeys:
+class TokenPrices:
+    """US dollars per million tokens, exact to six decimals. A class left out has the price of the one it is part of."""
+
+    input_usd_per_1m: Decimal = key(None, "price of prompt tokens", unit="USD/1M tokens", least=0, most=1_000_000)
+    output_usd_per_1m: Decimal = key(None, "price of answer tokens", unit="USD/1M tokens", least=0, most=1_000_000)
+    cache_read_usd_per_1m: Decimal = key(
+        None, "price of prompt tokens read from a cache", unit="USD/1M tokens", least=0, most=1_000_000
+    )
+    cache_write_usd_per_1m: Decimal = key(
+        None, "price of prompt tokens written to a cache for 5 minutes", unit="USD/1M tokens", least=0, most=1_000_000
+    )
+    cache_write_1h_usd_per_1m: Decimal = key(
+        None, "price of prompt tokens written to a cache for an hour", unit="USD/1M tokens", least=0, most=1_000_000
+    )
+    reasoning_usd_per_1m: Decimal = key(
+        None, "price of answer tokens that are reasoning", unit="USD/1M tokens", least=0, most=1_000_000
+    )
+    input_audio_usd_per_1m: Decimal = key(
+        None,
+        "price of prompt tokens that are audio, or of its seconds",
+        unit="USD/1M tokens",
+        least=0,
+        most=1_000_000,
+    )
+    output_audio_usd_per_1m: Decimal = key(
+        None, "price of answer tokens that are audio", unit="USD/1M tokens", least=0, most=1_000_000
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelKeys(TokenPrices):
     """What is known of one model. Prices are US dollars per million tokens, exact to six decimals."""
 
     name: str = key("", "name for people")
@@ -183,14 +269,18 @@ class ModelKeys:
     tools: bool = key(False, "whether it calls tools")
     reasoning: bool = key(False, "whether it reasons before it answers")
     structured_output: bool = key(False, "whether it follows a JSON schema")
-    input_usd_per_1m: Decimal = key(None, "price of prompt tokens", unit="USD/1M tokens", least=0)
-    output_usd_per_1m: Decimal = key(None, "price of answer tokens", unit="USD/1M tokens", least=0)
-    cache_read_usd_per_1m: Decimal = key(
-        None, "price of prompt tokens read from a cache", unit="USD/1M tokens", least=0
+    usd_per_image: Decimal = key(None, "price of one image made", unit="USD", least=0, most=10_000)
+    usd_per_request: Decimal = key(None, "price of one request, beside its tokens", unit="USD", least=0, most=10_000)
+    tiers: list[dict[str, object]] = key(
+        None, "list of tables { above_tokens, input_usd_per_1m, ... }: prices of prompts that are longer"
     )
-    cache_write_usd_per_1m: Decimal = key(
-        None, "price of prompt tokens written to a cache", unit="USD/1M tokens", least=0
-    )
+
+
+@dataclass(frozen=True, slots=True)
+class TierKeys(TokenPrices):
+    """One of the ``tiers`` of a model: what stands here counts for the whole request once its prompt is longer."""
+
+    above_tokens: int = key(0, "length of the prompt, cached or not", unit="tokens", least=1, most=1 << 31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +298,9 @@ class ModelPatch:
 
     facts: Mapping[str, Any] = field(default_factory=dict)
     prices: Mapping[str, int] = field(default_factory=dict)
-    """Pico-USD per token."""
+    """Pico-USD: fields of `Prices`."""
+    tiers: tuple[PriceTier, ...] | None = None
+    """None leaves what is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +317,8 @@ class ProviderSettings:
     quirks: Quirks | None = None
     """None leaves the catalogue's."""
     models: Mapping[str, ModelPatch] = field(default_factory=dict)
+    free: bool | None = None
+    on_disconnect: str = "cancel"
     closed: bool = False
     """Only ``models`` may be called; otherwise any name is passed to the host."""
     enabled: bool = True
@@ -245,6 +339,11 @@ class Settings:
     local: Local = field(default_factory=Local)
     embedded: Embedded = field(default_factory=Embedded)
     models_api: ModelsApi = field(default_factory=ModelsApi)
+    billing: Billing = field(default_factory=Billing)
+    """Its ``stripe_webhook_secret`` is always empty: what it leads to is the field of that name here."""
+    stripe_webhook_secret: Secret | None = None
+    limits: Limits = field(default_factory=Limits)
+    tiers: Mapping[str, Tier] = field(default_factory=lambda: MappingProxyType({}))
     providers: Mapping[str, ProviderSettings] = field(default_factory=lambda: MappingProxyType({}))
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """[models]: a name, or a pattern with a trailing star, to the names it stands for, in the order of trying."""
@@ -262,5 +361,7 @@ SECTIONS: Mapping[str, type] = MappingProxyType(
         "local": Local,
         "embedded": Embedded,
         "models_api": ModelsApi,
+        "billing": Billing,
+        "limits": Limits,
     }
 )

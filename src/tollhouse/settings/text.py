@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tollhouse.settings.keys import SECTIONS, ModelKeys, ProviderKeys, QuirkKeys
+from tollhouse.settings.keys import SECTIONS, ModelKeys, ProviderKeys, QuirkKeys, RateKeys, TierKeys
 from tollhouse.settings.reading import Key, keys
 
 HEAD = """\
@@ -30,6 +30,27 @@ PROVIDERS = """\
 # Every key of [providers.NAME]:
 """
 
+TIERS = """\
+# --- tiers ----------------------------------------------------------------------------------------
+# What a key may ask for in any 60 seconds. A key names its tier, or has [limits] default_tier.
+#
+# [tiers.free]
+# requests_per_minute = 60
+# tokens_per_minute = 90000
+# concurrent = 2
+#
+# [tiers.starter]
+# requests_per_minute = 60
+# concurrent = 10
+#
+# [tiers.paid]
+# tokens_per_minute = 10000000
+# soft = ["tokens"]
+#
+# The same keys bind each model separately in [tiers.NAME.per_model], and one model, by the name that is asked for, in
+# [tiers.NAME.models."MODEL"]. Every key of [tiers.NAME]:
+"""
+
 MODELS = """\
 # --- names ----------------------------------------------------------------------------------------
 # Names of your own, each for one model or for several that are tried in order.
@@ -48,6 +69,7 @@ def render_toml() -> str:
     for name, section in SECTIONS.items():
         parts.append(f"# {_summary(section)}\n[{name}]\n" + _lines(section))
     parts.append(PROVIDERS + _lines(ProviderKeys))
+    parts.append(TIERS + _lines(RateKeys))
     parts.append(MODELS)
     return "\n".join(parts)
 
@@ -55,9 +77,11 @@ def render_toml() -> str:
 def render_markdown() -> str:
     """The reference tables of the settings, a heading and a table for each section."""
     parts = [_table(f"[{name}]", section, f"TOLLHOUSE_{name}_".upper()) for name, section in SECTIONS.items()]
+    parts.append(_table("[tiers.NAME]", RateKeys))
     parts.append(_table("[providers.NAME]", ProviderKeys))
     parts.append(_table("[providers.NAME.quirks]", QuirkKeys))
     parts.append(_table('[providers.NAME.models."MODEL"]', ModelKeys))
+    parts.append(_table('[[providers.NAME.models."MODEL".tiers]]', TierKeys))
     return "\n".join(parts)
 
 

@@ -53,7 +53,12 @@ def check_proxy(url: str) -> str | None:
 def is_loopback(url: str) -> bool:
     """Whether a checked URL leads to this machine."""
     host = (urlsplit(url).hostname or "").rstrip(".")
-    if host == "localhost" or host.endswith(".localhost"):
+    return host.endswith(".localhost") or is_local_address(host)
+
+
+def is_local_address(host: str) -> bool:
+    """Whether only this machine can reach what listens on an address or name; ``""`` is every address."""
+    if host == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -1,37 +1,81 @@
-"""The seam between the gateway and its storage."""
+"""The seam between the gateway and its storage. One contract suite tests every kind of store."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class KeyRecord:
-    """One client key. Its text is nowhere: ``digest`` is HMAC-SHA256 under the installation's pepper, ``hint`` the
-    prefix and last four characters that a person recognises it by. Times are Unix seconds.
-    """
+from tollhouse.types.ledger import Op
 
-    id: str
-    digest: bytes
-    hint: str
-    name: str
-    created_at: int
-    revoked_at: int | None = None
+T = TypeVar("T")
 
 
-class KeyStore(Protocol):
-    """Keys. Every method may raise `StorageUnavailable`."""
+class Call:
+    """A function to run inside a batch's transaction, and what became of it."""
 
-    def keys(self) -> list[KeyRecord]:
-        """All keys, revoked ones too, oldest first."""
+    __slots__ = ("error", "function", "result")
 
-    def add_key(self, record: KeyRecord) -> None:
-        """Stores a new key. Raises ValueError when its id or digest exists."""
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+        self.result: Any = None
+        self.error: Exception | None = None
 
-    def revoke_key(self, key_id: str, revoked_at: int) -> bool:
-        """Marks a key as revoked for ever. False when there is no such key, or it was revoked before."""
 
-    def version(self) -> int:
-        """A number that changes when another process, or this one, has written."""
+class Batch:
+    """Groups of operations to write in one transaction, in their order. A group is written whole or not at all."""
+
+    __slots__ = ("groups", "number")
+
+    def __init__(self, groups: "list[tuple[Op | Call, ...]]") -> None:
+        self.groups = groups
+        self.number = 0
+        """Given by the store when it first tries: a commit whose outcome is unknown is looked up by it."""
+
+
+class OpenRow(Struct, frozen=True):
+    """A hold that the last process left open."""
+
+    id: int
+    key: int
+    chain: int
+    payer: int
+    kind: str
+    amount: int
+    opened_at: int
+    progress: int
+    input: int
+    price: int | None
+    target: str
+
+
+class Opening(Struct, frozen=True):
+    """What a ledger starts from."""
+
+    accounts: dict[str, tuple[int, int, bool]]
+    """By name: number, posted amount, whether it may owe."""
+    chains: dict[int, tuple[tuple[int, ...], int]]
+    prices: dict[bytes, tuple[int, str]]
+    """By digest: number, canonical JSON."""
+    spends: dict[tuple[int, int], int]
+    holds: tuple[OpenRow, ...]
+    last_hold: int
+    last_tx: int
+    last_price: int
+
+
+class JournalStore(Protocol):
+    """What a journal writes to. Every method may raise `StorageUnavailable`."""
+
+    def load(self) -> Opening:
+        """The state at start."""
+
+    def apply(self, batch: Batch) -> dict[int, str]:
+        """Writes a batch, durably. Returns the places of groups that the database refused, and why: those alone were
+        not written. After `StorageUnavailable` the same batch is given again, and lands once.
+        """
+
+    def read_now(self, function: Callable[[Any], T]) -> T:
+        """What a function reads, in one snapshot. Any thread."""
 
     def close(self) -> None:
         """Releases the store."""

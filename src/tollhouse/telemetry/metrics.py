@@ -25,6 +25,10 @@ COUNTERS = {
     "tollhouse_config_reloads": ("Reads of a changed configuration.", ("result",)),
     "tollhouse_log_lines_dropped": ("Log lines lost to a slow or broken sink.", ()),
     "tollhouse_connections_refused": ("Client connections refused at the limit.", ()),
+    "tollhouse_rate_limited": ("Requests refused by a limit of their key.", ("tier", "dimension")),
+    "tollhouse_payment_events": ("Events of a payment service, by what came of them.", ("source", "outcome")),
+    "tollhouse_soft_limit_exceeded": ("Requests over a soft limit of their key.", ("tier", "dimension")),
+    "tollhouse_slots_expired": ("Slots of requests that never gave them back: a bug, mended.", ()),
     "tollhouse_upstream_connects": ("Connections opened to upstreams.", ("host",)),
     "tollhouse_upstream_stale_retries": ("Requests repeated because a kept connection had died.", ("host",)),
 }
@@ -35,6 +39,7 @@ HISTOGRAMS = {
 GAUGES = {
     "tollhouse_requests_in_flight": ("Requests being served.", ()),
     "tollhouse_connections": ("Open client connections.", ()),
+    "tollhouse_slots_taken": ("Requests being served for keys with limits.", ()),
     "tollhouse_holds_open": ("Requests admitted and not yet settled or released.", ()),
     "tollhouse_request_body_bytes": ("Request bodies in memory.", ()),
     "tollhouse_upstream_connections": ("Connections to upstreams, by state.", ("host", "state")),
@@ -51,8 +56,8 @@ class Metrics(Collector):
 
     def __init__(self) -> None:
         self.counts: defaultdict[tuple[str, ...], int] = defaultdict(int)
-        self._buckets: dict[tuple[str, ...], list[int]] = {}
-        self._sums: defaultdict[tuple[str, ...], float] = defaultdict(float)
+        self._durations: dict[tuple[str, str], list[float]] = {}
+        """How many fell into each bucket; the last item is their sum."""
         self.sources: list[Callable[[], Iterator[Sample]]] = []
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -64,11 +69,11 @@ class Metrics(Collector):
     def observe(self, name: str, label: str, value_s: float) -> None:
         """Records a duration in seconds."""
         key = (name, label)
-        buckets = self._buckets.get(key)
-        if buckets is None:
-            buckets = self._buckets[key] = [0] * (len(BOUNDS_S) + 1)
-        buckets[bisect_left(BOUNDS_S, value_s)] += 1
-        self._sums[key] += value_s
+        row = self._durations.get(key)
+        if row is None:
+            row = self._durations[key] = [0.0] * (len(BOUNDS_S) + 2)
+        row[bisect_left(BOUNDS_S, value_s)] += 1
+        row[-1] += value_s
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily]:
         """Called by prometheus-client for each scrape."""
@@ -86,9 +91,9 @@ class Metrics(Collector):
     def _histograms(self) -> Iterator[HistogramMetricFamily]:
         for name, (text, labels) in HISTOGRAMS.items():
             family = HistogramMetricFamily(name, text, labels=labels)
-            for key, buckets in self._buckets.items():
-                if key[0] == name:
-                    family.add_metric(list(key[1:]), _cumulative(buckets), self._sums[key])
+            for (own, label), (*buckets, total_s) in self._durations.items():
+                if own == name:
+                    family.add_metric([label], _cumulative(buckets), total_s)
             yield family
 
     def render(self) -> bytes:
@@ -96,10 +101,10 @@ class Metrics(Collector):
         return generate_latest(self._registry)
 
 
-def _cumulative(buckets: list[int]) -> list[tuple[str, float]]:
-    total = 0
+def _cumulative(buckets: list[float]) -> list[tuple[str, float]]:
+    total = 0.0
     rows = []
     for bound, count in zip((*map(str, BOUNDS_S), "+Inf"), buckets, strict=True):
         total += count
-        rows.append((bound, float(total)))
+        rows.append((bound, total))
     return rows

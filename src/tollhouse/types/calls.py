@@ -43,7 +43,10 @@ class RelayCall(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Pico-USD (1e-12) per token, integers; ``None`` where the catalogue has no figure (never to be read as 0)."""
+    """Pico-USD (1e-12) per token, integers; ``None`` where there is no figure (never to be read as 0).
+
+    ``image`` and ``request`` are pico-USD for one image made and for one request, whatever its tokens.
+    """
 
     input: int | None = None
     output: int | None = None
@@ -52,6 +55,19 @@ class Prices:
     reasoning: int | None = None
     input_audio: int | None = None
     output_audio: int | None = None
+    cache_write_1h: int | None = None
+    image: int | None = None
+    request: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTier:
+    """The prices of a request whose prompt is longer than ``above_tokens``. A class without a figure keeps the model's
+    own price.
+    """
+
+    above_tokens: int
+    prices: Prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +86,14 @@ class ModelFacts:
     temperature: bool = True
     released_on: str | None = None
     prices: Prices = field(default_factory=Prices)
+    tiers: tuple[PriceTier, ...] = ()
+    """By rising length."""
+    unstated_prices: tuple[str, ...] = ()
+    """Charges that the catalogue names without their unit (``request``, ``citation``): the model cannot be priced."""
+    prices_from: str = "catalogue"
+    """``catalogue``, or ``config`` where the operator states any of them."""
+    image_tokens: int = 16_384
+    """The most tokens that one image in a prompt becomes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +119,26 @@ class Host:
     base_url: str
     credential: Secret | None = None
     auth: str = "bearer"
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Their values, as the password in ``proxy``, are not in its ``repr``."""
     provider: str = "openai"
     """The file in `providers` that speaks this host's dialect."""
     quirks: Quirks = field(default_factory=Quirks)
     timeouts: Timeouts = field(default_factory=Timeouts)
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     label: str = ""
+    max_event_bytes: int = 1 << 20
+    """The largest single event of its streams."""
+    free: bool | None = None
+    """True: no price of the catalogue counts here. None: free if it is on this machine and nothing prices the model."""
+    cap_field: str = "max_tokens"
+    """Where a cap of ours goes when the client named none: ``max_tokens`` or ``max_completion_tokens``."""
+    free_kinds: tuple[str, ...] = ()
+    """Endpoint kinds that the vendor does not charge for."""
+    on_disconnect: str = "cancel"
+    """When a client leaves: ``cancel`` hangs up and charges what was delivered; ``drain`` reads on, for the host bills
+    the whole answer anyway.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +163,11 @@ class Plan(Struct, frozen=True):
 
 
 class Usage(Struct, frozen=True):
-    """Tokens in disjoint classes, each a non-negative integer: the sum of the first three is the prompt."""
+    """What a request took, in disjoint classes, each a non-negative integer.
+
+    The prompt is ``input`` (uncached text), ``cache_read``, ``cache_write`` (kept 5 minutes), ``cache_write_1h`` and
+    ``input_audio``; the answer is ``output`` and ``output_audio``.
+    """
 
     input: int = 0
     cache_read: int = 0
@@ -135,3 +176,18 @@ class Usage(Struct, frozen=True):
     reasoning: int = 0
     """Already part of ``output``; never added again."""
     estimated: bool = False
+    cache_write_1h: int = 0
+    input_audio: int = 0
+    output_audio: int = 0
+    images: int = 0
+    """Images made, where they are priced by the piece."""
+
+    @property
+    def prompt(self) -> int:
+        """Every token of the prompt: by its length the context tier is chosen."""
+        return self.input + self.cache_read + self.cache_write + self.cache_write_1h + self.input_audio
+
+    @property
+    def completion(self) -> int:
+        """Every token of the answer."""
+        return self.output + self.output_audio

@@ -33,6 +33,10 @@ class Outgoing(Struct, frozen=True):
     headers: tuple[tuple[str, str], ...]
     body: bytes
 
+    def __repr__(self) -> str:
+        """Without the credential in the headers and the prompt in the body."""
+        return f"Outgoing({self.method} {self.path}, {len(self.body)} bytes)"
+
 
 class Incoming(Protocol):
     """One reply. Exactly one consumer reads it, and always calls `close` in the end (idempotent, synchronous).
@@ -41,8 +45,14 @@ class Incoming(Protocol):
     """
 
     status: int
-    headers: dict[str, str]
-    """Lower-case names. Repeated fields are joined by ``, ``."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Lower-case names. Repeated fields are joined by ``, ``."""
+
+    @property
+    def request_id(self) -> str | None:
+        """What the host calls this exchange: the id that its support and its invoices know."""
 
     async def read(self, limit: int) -> bytes:
         """The whole remaining body. Raises `UpstreamTooLarge` past ``limit`` bytes, `UpstreamInterrupted`."""

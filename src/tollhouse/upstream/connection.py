@@ -23,7 +23,7 @@ from tollhouse.errors import (
 )
 from tollhouse.types.wire import Timeouts
 from tollhouse.upstream.faults import tls_fault
-from tollhouse.upstream.heads import check_reply, decode_fields
+from tollhouse.upstream.heads import check_reply, gather_fields
 from tollhouse.upstream.reply import Reply
 
 SLICE_BYTES = 64 * 1024
@@ -60,9 +60,9 @@ class Connection(asyncio.BufferedProtocol):
     """``begin`` starts an exchange; its `Reply` fills as bytes come; ``check`` is called by the pool's sweep."""
 
     __slots__ = (
-        "_active_at", "_bodiless", "_choked", "_deadline", "_feed", "_fields", "_inbox", "_informational", "_keep",
-        "_limits", "_loop", "_owner", "_parser", "_parts", "_phase", "_reply", "_room", "_transport", "_until_close",
-        "dead", "idle_since", "on_body", "paused", "served", "timeouts", "unread",
+        "_active_at", "_ample", "_bodiless", "_choked", "_deadline", "_feed", "_fields", "_inbox", "_informational",
+        "_keep", "_limits", "_loop", "_owner", "_parser", "_parts", "_phase", "_reply", "_room", "_transport",
+        "_until_close", "dead", "idle_since", "on_body", "paused", "served", "timeouts", "unread",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits, inbox: memoryview) -> None:
@@ -70,11 +70,10 @@ class Connection(asyncio.BufferedProtocol):
         self._limits = limits
         # Sockets of one loop are read in turn and the parser copies what it keeps, so all of them share one inbox.
         self._inbox = inbox
+        self._ample = limits.buffer_bytes - len(inbox)  # up to so many bytes unread, a read may fill the inbox
         self._owner: Owner | None = None
         self._parts: list[bytes] = []
         self.on_body = self._parts.append  # the parser calls the list itself: no Python frame for a body chunk
-        self._parser = HttpResponseParser(self)
-        self._feed: Callable[[memoryview], None] = self._parser.feed_data
         self._fields: list[tuple[bytes, bytes]] = []
         self._reply: Reply | None = None
         self._keep = False
@@ -105,6 +104,7 @@ class Connection(asyncio.BufferedProtocol):
         self._deadline = deadline
         self._bodiless = bodiless
         self._room = self._limits.max_header_bytes
+        self._fields = []
         self._informational = 0
         self._keep = self._until_close = False
         self._active_at = monotonic()
@@ -117,7 +117,9 @@ class Connection(asyncio.BufferedProtocol):
         return reply
 
     async def upload(self, reply: Reply, body: bytes) -> None:
-        """Writes a large body no faster than the upstream takes it. Ends early when the upstream has answered."""
+        """Writes a large body no faster than the upstream takes it. Ends early when the upstream has answered. A caller
+        who is cancelled closes the reply.
+        """
         view = memoryview(body)
         for start in range(0, len(view), SLICE_BYTES):
             while self._choked and not reply.opened and reply.fault is None:
@@ -189,13 +191,15 @@ class Connection(asyncio.BufferedProtocol):
     # --- the transport's side ----------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is open."""
+        """The socket is open. Not called where TLS fails; nor is `connection_lost`, which ends what begins here."""
         self._transport = cast("asyncio.Transport", transport)
+        self._parser = HttpResponseParser(self)
+        self._feed: Callable[[memoryview], None] = self._parser.feed_data
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # the protocol's signature
         """Where the socket's next bytes go: never more than the reader's buffer still has room for."""
-        room = self._limits.buffer_bytes - self.unread
-        return self._inbox if room >= INBOX_BYTES else self._inbox[:room]
+        unread = self.unread
+        return self._inbox if unread <= self._ample else self._inbox[: self._limits.buffer_bytes - unread]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes from the upstream: the hot path of every stream."""
@@ -208,7 +212,10 @@ class Connection(asyncio.BufferedProtocol):
             return
         parts = self._parts
         before = len(parts)
-        self._parse(reply, data)
+        try:
+            self._feed(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            self._spoil(reply, error)
         if len(parts) != before:
             self._active_at = monotonic()
             self._phase = _FLOWING
@@ -248,11 +255,7 @@ class Connection(asyncio.BufferedProtocol):
             raise UpstreamProtocol("The upstream sent more than one answer.")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A field of a head; those of a trailer are dropped (RFC 9112 section 7.1.2 allows it)."""
-        if self._reply is None or self._reply.opened:
-            return
-        if len(self._fields) >= self._limits.max_headers:
-            raise UpstreamProtocol("The upstream's answer has too many headers.")
+        """A field of a head, or of a trailer, which nobody looks at (RFC 9112 section 7.1.2 allows it)."""
         self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -262,16 +265,17 @@ class Connection(asyncio.BufferedProtocol):
             raise UpstreamProtocol("The upstream answered before it was asked.")
         parser, fields, status = self._parser, self._fields, self._parser.get_status_code()
         self._fields = []
+        if len(fields) > self._limits.max_headers:
+            raise UpstreamProtocol("The upstream's answer has too many headers.")
         if 100 <= status < 200:
             self._pass_interim(status)
             return
-        version = parser.get_http_version()
-        headers = decode_fields(fields)
-        check_reply(status, version, headers)
-        reply.status, reply.headers, reply.opened = status, headers, True
+        version, head = parser.get_http_version(), gather_fields(fields)
+        check_reply(status, version, head)
+        reply.status, reply.head, reply.opened = status, head, True
         # A request that is still being sent cannot be followed by another (RFC 9112 section 9.5).
         self._keep = version == "1.1" and self._phase != _SENDING and parser.should_keep_alive()
-        self._until_close = "content-length" not in headers and "transfer-encoding" not in headers
+        self._until_close = b"content-length" not in head and b"transfer-encoding" not in head
         if self._phase == _SENDING:
             self._phase, self._active_at = _WAITING, monotonic()
         if self._bodiless:
@@ -289,35 +293,39 @@ class Connection(asyncio.BufferedProtocol):
 
     def _read_head(self, reply: Reply, data: memoryview) -> None:
         """Feeds at most what the cap on heads leaves, then the rest if the head is complete."""
-        room = self._room
-        self._room -= len(data)
-        self._parse(reply, data[:room])
+        size, room = len(data), self._room
+        self._room -= size
+        self._parse(reply, data if size <= room else data[:room])
         if not reply.opened:
             if self._room <= 0:
                 self.fail(UpstreamProtocol("The head of the upstream's answer is too large."))
             return
-        if len(data) > room and not self.dead and not reply.ended:
+        if size > room and not self.dead and not reply.ended:
             self._parse(reply, data[room:])
-        elif len(data) > room:
+        elif size > room:
             self._keep = False
         self._room = self._limits.max_header_bytes
         if self._parts:
             self._active_at = monotonic()
             self._phase = _FLOWING
-            self._hold(len(data))
+            self._hold(size)
         reply.wake()
 
     def _parse(self, reply: Reply, data: memoryview) -> None:
         try:
             self._feed(data)
         except (HttpParserError, HttpParserUpgrade) as error:
-            if reply.ended:  # more than was announced: dropped, and the connection with it
-                self._keep = False
-                return
-            cause = error.__context__  # what our own callback raised, if it did
-            if not isinstance(cause, UpstreamFault):
-                cause = UpstreamProtocol("The upstream's answer is not valid HTTP/1.1.")
-            self.fail(cause)
+            self._spoil(reply, error)
+
+    def _spoil(self, reply: Reply, error: Exception) -> None:
+        """The parser has stopped."""
+        if reply.ended:  # more than was announced: dropped, and the connection with it
+            self._keep = False
+            return
+        cause = error.__context__  # what our own callback raised, if it did
+        if not isinstance(cause, UpstreamFault):
+            cause = UpstreamProtocol("The upstream's answer is not valid HTTP/1.1.")
+        self.fail(cause)
 
     def _hold(self, size: int) -> None:
         """Counts bytes that wait for the reader and stops the socket when there are too many."""

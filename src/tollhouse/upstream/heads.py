@@ -5,7 +5,7 @@ smuggle another (RFC 9112 section 11.2); a reply whose framing could be read in 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
 from tollhouse.errors import InternalError, UpstreamProtocol, UpstreamRedirect
 from tollhouse.types.wire import Outgoing
@@ -72,39 +72,43 @@ class Heads:
         return "".join(lines).encode("latin-1")
 
 
-_SPACE = (" ", "\t")
-_SPELLINGS = ("content-type", "content-length", "connection", "date", "server", "transfer-encoding", "x-request-id")
-_KNOWN = {spelling.encode(): name for name in _SPELLINGS for spelling in (name, name.title())}
-"""What nearly every reply has, as nearly every server spells it."""
+_FRAMING = frozenset({b"transfer-encoding", b"content-encoding"})
 
 
-def decode_fields(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Lower-case names; repeated fields joined by ``, `` (RFC 9110 section 5.3); no space around values."""
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in fields:
-        name = _KNOWN.get(raw_name) or raw_name.decode("latin-1").lower()
-        value = raw_value.decode("latin-1")
-        if value[-1:] in _SPACE:
-            value = value.rstrip(" \t")  # the parser has stripped what leads
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
+def gather_fields(fields: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Lower-case names; repeated fields joined by ``, `` (RFC 9110 section 5.3)."""
+    head = {name.lower(): value for name, value in fields}
+    if len(head) == len(fields):
+        return head
+    head = {}
+    for name, value in fields:
+        key = name.lower()
+        head[key] = head[key].rstrip(b" \t") + b", " + value if key in head else value
+    return head
 
 
-def check_reply(status: int, version: str, headers: dict[str, str]) -> None:
+def decode_head(head: Mapping[bytes, bytes]) -> dict[str, str]:
+    """The same as text, without space behind values; the parser has stripped what leads."""
+    return {name.decode("latin-1"): value.rstrip(b" \t").decode("latin-1") for name, value in head.items()}
+
+
+def check_reply(status: int, version: str, head: Mapping[bytes, bytes]) -> None:
     """Raises UpstreamRedirect or UpstreamProtocol for a head that must not be acted on.
 
     The parser has already refused what is not HTTP: control characters in values, folded lines, two lengths, a length
     beside chunked coding.
     """
-    if version not in {"1.1", "1.0"} or not 100 <= status <= 599:  # RFC 9110 section 15: the only valid statuses
+    if version not in ("1.1", "1.0") or not 100 <= status <= 599:  # RFC 9110 section 15: the only valid statuses
         raise UpstreamProtocol("The upstream's answer is not HTTP/1.1.")
     if 300 <= status <= 399 and status != 304:  # 304 answers a condition; it names no other place
         raise UpstreamRedirect("The upstream answered with a redirect, which is never followed.")
-    coding = headers.get("transfer-encoding")
-    # RFC 9112 section 6.1: faulty framing in HTTP/1.0 and beside 204; other codings were not asked for.
-    if coding is not None and (coding.lower() != "chunked" or version == "1.0" or status == 204):
-        raise UpstreamProtocol("The upstream's answer is framed in a way that was not asked for.")
-    if status == 204 and headers.get("content-length", "0").strip("0"):  # RFC 9110 section 8.6
+    if status == 204 and head.get(b"content-length", b"0").strip(b"0 \t"):  # RFC 9110 section 8.6
         raise UpstreamProtocol("The upstream announced a body where there is none.")
-    if headers.get("content-encoding", "identity").lower() not in {"identity", ""}:
+    if _FRAMING.isdisjoint(head):
+        return
+    coding = head.get(b"transfer-encoding")
+    # RFC 9112 section 6.1: faulty framing in HTTP/1.0 and beside 204; other codings were not asked for.
+    if coding is not None and (coding.strip().lower() != b"chunked" or version == "1.0" or status == 204):
+        raise UpstreamProtocol("The upstream's answer is framed in a way that was not asked for.")
+    if head.get(b"content-encoding", b"").strip().lower() not in (b"identity", b""):
         raise UpstreamProtocol("The upstream compressed its answer, which was not asked for.")

@@ -27,7 +27,7 @@ a byte of the reply, the request is sent once more, on a new connection. Nothing
 Back-pressure. Past ``buffer_bytes`` unread the socket is not read until the reader has taken them. A large
 request is written in slices, each when the transport has room.
 
-Cancellation. Every await belongs to a `Reply` or a dial, and each closes its socket when cancelled.
+Cancellation. Every await is for a reply or a dial, and each closes its socket when cancelled.
 """
 
 import asyncio
@@ -126,12 +126,26 @@ class Pool:
         if timeouts is not self._timeouts:
             self._quicken(timeouts)
         deadline = monotonic() + timeouts.total_s
-        connection = self._warmest() or await self._obtain(timeouts)
-        reply = await self._exchange(connection, head, outgoing, timeouts, deadline)
-        if reply.stale:
+        for again in (False, True):
+            connection = (None if again else self._warmest()) or await self._obtain(timeouts)
+            self._active.add(connection)
+            if self._sweeper is None:
+                self._sweeper = asyncio.get_running_loop().call_later(self._pace_s, self._sweep)
+            reply = connection.begin(head, outgoing.body, timeouts, deadline, bodiless=outgoing.method == "HEAD")
+            try:
+                if len(outgoing.body) > SLICE_BYTES:
+                    await connection.upload(reply, outgoing.body)
+                while not reply.opened and reply.fault is None:
+                    await reply.arrival()
+            except asyncio.CancelledError:
+                reply.close()
+                raise
+            if again or not reply.stale:
+                break
+            reply.close()  # it and its connection hold each other
             self.stale_retries += 1
-            reply = await self._exchange(await self._obtain(timeouts), head, outgoing, timeouts, deadline)
         if not reply.opened:
+            reply.close()
             raise reply.fault or UpstreamUnreachable("The upstream gave no answer.")
         if self._relayed and reply.status == 407:
             reply.close()
@@ -163,29 +177,12 @@ class Pool:
                 timer.cancel()
         await asyncio.sleep(0)  # transports close their sockets one turn of the loop after they are told to
 
-    # --- one exchange ------------------------------------------------------------------------------------------
-
-    async def _exchange(
-        self, connection: Connection, head: bytes, outgoing: Outgoing, timeouts: Timeouts, deadline: float
-    ) -> Reply:
-        """The reply when it is opened or has failed."""
-        self._active.add(connection)
-        if self._sweeper is None:
-            self._sweeper = asyncio.get_running_loop().call_later(self._pace_s, self._sweep)
-        body = outgoing.body
-        reply = connection.begin(head, body, timeouts, deadline, bodiless=outgoing.method == "HEAD")
-        if len(body) > SLICE_BYTES:
-            await connection.upload(reply, body)
-        while not reply.opened and reply.fault is None:
-            await reply.arrival()
-        return reply
-
     # --- who uses which connection -----------------------------------------------------------------------------
 
     def on_idle(self, connection: Connection) -> None:
         """A connection has finished an exchange: to the first in the queue, or on the stack."""
         self._active.discard(connection)
-        if self._call_next(connection):
+        if self._queue and self._call_next(connection):
             return
         if self._retired:
             connection.kill()

@@ -7,6 +7,11 @@ import asyncio
 from typing import Protocol
 
 from tollhouse.errors import UpstreamFault, UpstreamInterrupted, UpstreamTooLarge
+from tollhouse.upstream.heads import decode_head
+
+_ID_HEADERS = (b"x-request-id", b"request-id", b"x-amzn-requestid", b"apim-request-id")
+"""Where hosts say it (OpenAI, Anthropic, AWS, Azure)."""
+_ID_BYTES = 128
 
 
 class Source(Protocol):
@@ -25,12 +30,13 @@ class Source(Protocol):
 class Reply:
     """See `tollhouse.types.wire.Incoming`. All attributes but status and headers are the connection's."""
 
-    __slots__ = ("ended", "fault", "headers", "loop", "opened", "parts", "source", "stale", "status", "waiter")
+    __slots__ = ("_headers", "ended", "fault", "head", "loop", "opened", "parts", "source", "stale", "status", "waiter")
 
     def __init__(self, source: Source, parts: list[bytes], loop: asyncio.AbstractEventLoop) -> None:
         self.status = 0
-        self.headers: dict[str, str] = {}
-
+        self.head: dict[bytes, bytes] = {}
+        """The header as it came, with lower-case names."""
+        self._headers: dict[str, str] | None = None
         self.source: Source | None = source
         self.loop = loop
         self.parts = parts
@@ -44,6 +50,22 @@ class Reply:
         """A reused connection was lost before a byte of the reply: the request may be sent once more."""
         self.waiter: asyncio.Future[None] | None = None
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """See `Incoming`. Decoded when it is first asked for, which a good JSON answer never is."""
+        if self._headers is None:
+            self._headers = decode_head(self.head)
+        return self._headers
+
+    @property
+    def request_id(self) -> str | None:
+        """See `Incoming`."""
+        head = self.head
+        for name in _ID_HEADERS:
+            if name in head:
+                return head[name][:_ID_BYTES].decode("latin-1")
+        return None
+
     async def next(self) -> bytes:
         """All that has arrived since the last call; ``b""`` at the end, when the connection has been given back."""
         while not self.parts:
@@ -52,12 +74,16 @@ class Reply:
                 return b""
             if self.fault is not None:
                 raise self.fault
-            await self.arrival()
+            try:
+                await self.arrival()
+            except asyncio.CancelledError:
+                self.close()
+                raise
         return self._take()
 
     async def read(self, limit: int) -> bytes:
         """The whole remaining body, at most ``limit`` bytes."""
-        if not self.ended and int(self.headers.get("content-length", "0")) > limit:
+        if not self.ended and int(self.head.get(b"content-length", b"0")) > limit:
             self._refuse()
         if self.ended and self.parts:  # a whole small answer came in one read: the common case of JSON
             body = self._take()
@@ -84,16 +110,13 @@ class Reply:
         if not self.ended and self.fault is None:
             self.fault = UpstreamInterrupted("The answer was closed before its end.")
         source.release()
-        self.wake()
+        if self.waiter is not None:
+            self.wake()
 
-    async def arrival(self) -> None:
-        """Waits for the connection to say that something changed. Cancellation closes the connection at once."""
-        self.waiter = waiter = self.loop.create_future()
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            self.close()
-            raise
+    def arrival(self) -> asyncio.Future[None]:
+        """Done when something has changed. Whoever is cancelled while waiting for it closes the reply."""
+        waiter = self.waiter = self.loop.create_future()
+        return waiter
 
     def wake(self) -> None:
         """Lets the waiting reader look again."""

@@ -100,6 +100,7 @@ FIELDS: dict[str, Rule] = {
     "web_search_options": WEB_SEARCH,
 }
 CHAT = Record(FIELDS | HOST_FIELDS)
+PAIRED = frozenset({"tool_choice", "function_call", "top_logprobs", "modalities"})
 
 
 def read_chat(body: bytes) -> ChatCall:
@@ -116,6 +117,15 @@ def check_chat(body: dict[str, Any]) -> ChatCall:
         CHAT.check(body)
     except Problem as problem:
         raise problem.as_error() from None
+    if not PAIRED.isdisjoint(body):
+        check_pairs(body)
+    options = body.get("stream_options")
+    include_usage = options is not None and options.get("include_usage") is True
+    return ChatCall(body["model"], body, body.get("stream") is True, include_usage)
+
+
+def check_pairs(body: dict[str, Any]) -> None:
+    """Fields that ask for another one, or refer to it."""
     if "tool_choice" in body:
         check_choice(body)
     if "function_call" in body:
@@ -125,9 +135,6 @@ def check_chat(body: dict[str, Any]) -> ChatCall:
         raise InvalidRequest(message, param="top_logprobs")
     if "modalities" in body:
         check_modalities(body)
-    options = body.get("stream_options")
-    include_usage = options is not None and options.get("include_usage") is True
-    return ChatCall(body["model"], body, body.get("stream") is True, include_usage)
 
 
 def check_modalities(body: dict[str, Any]) -> None:

@@ -48,6 +48,7 @@ SMALLEST_INTEGER, LARGEST_INTEGER = -(1 << 63), (1 << 64) - 1  # what fits an in
 SLICE_BYTES = 1 << 20
 SMALL_BYTES = 4096
 DIGITS_ALIKE = bytes(ord("0") if chr(code).isdigit() and code < 128 else code for code in range(256))
+ALIKE = DIGITS_ALIKE.replace(b"{", b"[")
 MAX_DIGITS = 1100  # enough to write any double out in full: 2**-1074 has 1074 decimals
 SAMPLE_STEP = 110
 SAMPLED_RUN = b"0" * (MAX_DIGITS // SAMPLE_STEP)
@@ -58,9 +59,10 @@ LONG_RUN = b"0" * 19  # 10**18 has 19 digits, and is the first of its length tha
 
 def parse(body: bytes, limits: Limits = LIMITS) -> dict[str, Any]:
     """The object that ``body`` holds. Raises `InvalidRequest` that says what is wrong, and where."""
-    if len(body) > limits.values:
+    plain = is_plainly_small(body, limits)
+    if not plain:
         check_size(body, limits)
-    check_digits(body)
+        check_digits(body)
     try:
         value = decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -69,7 +71,7 @@ def parse(body: bytes, limits: Limits = LIMITS) -> dict[str, Any]:
         refuse_depth(limits)
     if type(value) is not dict:
         raise InvalidRequest(f"{PREFIX}the top level must be an object, but it is {name_kind(value)}.")
-    if not is_plainly_small(body, limits):
+    if not plain:
         check_shape(value, limits)
     encoded = encode(value)
     if encoded != body and (encoded.count(b":") != body.count(b":") or has_escaped_colon(body)):
@@ -87,7 +89,7 @@ def has_escaped_colon(body: bytes) -> bool:
 
 def check_size(body: bytes, limits: Limits) -> None:
     """Few enough values that decoding takes memory in proportion to the body. Strings do not count."""
-    if body.count(b",") + body.count(b"[") + body.count(b"{") <= limits.values:
+    if len(body) <= limits.values or body.count(b",") + body.count(b"[") + body.count(b"{") <= limits.values:
         return
     outside = outside_strings(body)
     if outside.count(b",") + outside.count(b"[") + outside.count(b"{") > limits.values:
@@ -129,16 +131,15 @@ def outside_strings(body: bytes) -> bytes:
 
 
 def is_plainly_small(body: bytes, limits: Limits) -> bool:
-    """Whether counting characters proves what `check_shape` looks for: most bodies are short and flat.
+    """Whether characters alone prove what the checks look for: most bodies are short and flat.
 
-    No more brackets than levels, no more colons than keys, and no run of digits as long as an integer out of range.
+    No more bytes than keys and values are allowed, no more brackets than levels, and no run of digits as long as an
+    integer out of range. Counting is slow for what it does, so both brackets are counted as one (0.4 us).
     """
-    return (
-        len(body) <= SMALL_BYTES
-        and body.count(b"{") + body.count(b"[") <= limits.depth
-        and body.count(b":") <= limits.keys
-        and LONG_RUN not in body.translate(DIGITS_ALIKE)
-    )
+    if len(body) > SMALL_BYTES or len(body) > limits.keys or len(body) > limits.values:
+        return False
+    alike = body.translate(ALIKE)
+    return LONG_RUN not in alike and alike.count(b"[") <= limits.depth
 
 
 def check_shape(value: dict[str, Any], limits: Limits) -> None:

@@ -1,7 +1,8 @@
-"""The request fields by which other gateways let a client choose the upstream host or its credential.
+"""The request fields by which other gateways let a client choose the upstream host, its credential, or other models.
 
 A gateway that obeyed them would send the operator's keys wherever a client says (CVE-2024-6587). This one reads none of
-them; refusing them, rather than passing them on, tells the client so, and keeps them from a gateway further up.
+them; refusing them, rather than passing them on, tells the client so, and keeps them from a gateway further up: one
+that took another model from ``models`` (OpenRouter) or ``fallbacks`` would run what nobody here allowed or priced.
 """
 
 from collections.abc import Collection
@@ -9,7 +10,7 @@ from collections.abc import Collection
 from tollhouse.errors import InvalidRequest
 from tollhouse.validate.rules import Refused, Rule
 
-WHY = "the operator of this gateway configures hosts and credentials."
+WHY = "the operator of this gateway configures hosts, credentials and fallbacks."
 REFUSED = Refused(WHY)
 HOST_FIELDS: dict[str, Rule] = dict.fromkeys(
     (
@@ -31,13 +32,17 @@ HOST_FIELDS: dict[str, Rule] = dict.fromkeys(
         "azure_ad_token",
         "azure_endpoint",
         "base_url",
+        "content_policy_fallbacks",
+        "context_window_fallbacks",
         "custom_host",
         "custom_llm_provider",
         "default_headers",
         "extra_headers",
+        "fallbacks",
         "http_proxy",
         "https_proxy",
         "model_list",
+        "models",
         "organization",
         "proxies",
         "proxy",

@@ -16,6 +16,8 @@ class ModelName(Text):
 
     def check(self, value: Any) -> None:
         """Raises `Problem`."""
+        if type(value) is str and 0 < len(value) <= 256 and value.isprintable():
+            return
         super().check(value)
         if not value.isprintable():
             raise Problem("Invalid", ": control characters are not allowed.", "invalid_value")

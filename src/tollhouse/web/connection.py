@@ -23,14 +23,14 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Callable, Coroutine
+from time import monotonic
 from typing import Protocol, cast
 
 import httptools
 
 from tollhouse.errors import Fault, HeadersTooLarge, InvalidRequest, Overloaded, RequestTimeout
 from tollhouse.web.exchange import Exchange
-from tollhouse.web.judge import judge_head, too_large
-from tollhouse.web.limits import ServerLimits
+from tollhouse.web.judge import Load, judge_head, too_large
 from tollhouse.web.upgrades import body_follows, parser_behind
 
 _USUAL = (b"authorization", b"connection", b"content-length", b"content-type", b"host", b"user-agent")
@@ -41,11 +41,9 @@ _CHUNK_OVERHEAD_BYTES = 256 * 1024
 """Room for one read of the socket, whose bytes are counted before it is known what they are."""
 
 
-class Host(Protocol):
+class Host(Load, Protocol):
     """What a connection needs of its server."""
 
-    limits: ServerLimits
-    bodies_bytes: int
     draining: bool
 
     def opened(self, connection: "Connection") -> bool:
@@ -62,7 +60,7 @@ class Connection(asyncio.Protocol):
     """The protocol of one accepted socket."""
 
     __slots__ = (
-        "_active", "_deaf", "_eof_at", "_head_started_at", "_header_bytes", "_host", "_linger_until", "_loop",
+        "_active", "_deaf", "_eof_at", "_head_room", "_head_started_at", "_headers", "_host", "_linger_until", "_loop",
         "_parser", "_paused_at", "_queue", "_raw_bytes", "_reading", "_resumed", "_run", "_since", "_task",
         "_transport", "_unread_bytes", "_written_at", "client",
     )  # fmt: skip
@@ -77,12 +75,12 @@ class Connection(asyncio.Protocol):
         self._active: Exchange | None = None
         self._task: asyncio.Task[None] | None = None
         self._reading: Exchange | None = None
-        self._raw_bytes = 0  # received since the current head, or body, began
-        self._header_bytes = self._unread_bytes = 0
+        self._headers: dict[bytes, bytes] | None = None  # of the head that is being read
+        self._head_room = 0  # bytes that its names, values and target may still have
+        self._raw_bytes = self._unread_bytes = 0  # received since the current head, or body, began; waiting in queue
         self._deaf = False  # what arrives is no longer read, for it cannot be trusted
         self._resumed: asyncio.Future[None] | None = None
-        self._head_started_at = 0.0
-        self._since = 0.0  # when the connection became idle, or the current body began
+        self._head_started_at = self._since = 0.0  # _since: when the connection became idle, or the current body began
         self._written_at = self._paused_at = self._eof_at = self._linger_until = 0.0
         self.client = ""
 
@@ -97,7 +95,7 @@ class Connection(asyncio.Protocol):
         if sock is not None and sock.family in {socket.AF_INET, socket.AF_INET6}:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._transport.set_write_buffer_limits(high=self._host.limits.write_buffer_bytes)
-        self._since = self._loop.time()
+        self._since = monotonic()
         if not self._host.opened(self):
             self._refuse(Overloaded("Too many connections. Try again shortly.", headers={"retry-after": "1"}))
 
@@ -122,7 +120,7 @@ class Connection(asyncio.Protocol):
         """The client sent FIN. True keeps our side open."""
         if self._active is None or self._active is self._reading:
             return False
-        self._eof_at = self._loop.time()
+        self._eof_at = monotonic()
         self._loop.call_later(self._host.limits.half_close_grace_s, self._check_half_closed)
         return True
 
@@ -132,7 +130,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client reads slower than we write."""
-        self._paused_at = self._loop.time()
+        self._paused_at = monotonic()
 
     def resume_writing(self) -> None:
         """The buffer has drained."""
@@ -150,7 +148,7 @@ class Connection(asyncio.Protocol):
         """See `Channel`."""
         if self._transport is not None:
             self._transport.write(data)
-            self._written_at = self._loop.time()
+            self._written_at = monotonic()
 
     # --- reading ---------------------------------------------------------------------------------------------
 
@@ -159,7 +157,7 @@ class Connection(asyncio.Protocol):
         if self._deaf:
             return
         if self._reading is None and not self._head_started_at:
-            self._head_started_at = self._loop.time()
+            self._head_started_at = monotonic()
         self._raw_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -168,7 +166,8 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._refuse(InvalidRequest("The request is not valid HTTP/1.1 (RFC 9112)."))
         else:
-            self._bound_input()
+            if self._reading is not None or self._head_started_at or self._queue:
+                self._bound_input()
 
     def _ignore_upgrade(self, rest: bytes) -> None:
         """What follows a head that asked for another protocol is still HTTP/1.1, unless it was CONNECT."""
@@ -211,67 +210,66 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """llhttp: the first byte of a request."""
-        started_at = self._head_started_at or self._loop.time()
-        self._head_started_at = started_at
-        self._raw_bytes = self._header_bytes = 0
+        started_at = self._head_started_at = self._head_started_at or monotonic()
+        self._raw_bytes = 0
+        self._head_room = self._host.limits.max_header_bytes
         self._reading = Exchange(self, self.client, started_at)
+        self._headers = self._reading.headers
 
     def on_url(self, url: bytes) -> None:
         """llhttp: the target, possibly in pieces."""
         if self._reading is not None:
             self._reading.path += url
+            self._head_room -= len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """llhttp: one header, or one trailer, which is dropped (RFC 9110 section 6.5.1)."""
-        exchange = self._reading
-        if exchange is None or not self._head_started_at:
+        headers = self._headers
+        if headers is None:
             return
-        self._header_bytes += len(name) + len(value)
-        if self._header_bytes > self._host.limits.max_header_bytes:
+        room = self._head_room = self._head_room - len(name) - len(value)
+        if room < 0:
             return  # judged when the head is complete; nothing more of it is kept
         key = _NAMES.get(name) or name.lower()
-        headers = exchange.headers
         if key in headers:
-            if key in _SINGLETONS:
-                exchange.fault = InvalidRequest(f"The header '{key.decode('latin-1')}' is given twice.")
+            if key in _SINGLETONS and self._reading is not None:
+                self._reading.fault = InvalidRequest(f"The header '{key.decode('latin-1')}' is given twice.")
             value = headers[key] + b", " + value
         headers[key] = value
 
     def on_headers_complete(self) -> None:
         """llhttp: the head is complete; the exchange takes its place in the queue."""
-        exchange = self._reading
+        exchange, self._headers = self._reading, None
         if exchange is None:
             return
-        self._header_bytes += len(exchange.path)
-        parser = self._parser
-        method = parser.get_method()
+        parser, host = self._parser, self._host
+        method, version = parser.get_method(), parser.get_http_version()
         exchange.method = _METHODS.get(method) or method.decode("latin-1")
-        exchange.http_1_0 = (version := parser.get_http_version()) == "1.0"
-        exchange.keep_alive = parser.should_keep_alive() and not self._host.draining
+        exchange.http_1_0 = version == "1.0"
+        exchange.keep_alive = parser.should_keep_alive() and not host.draining
         if b"?" in exchange.path:
             exchange.path, _, exchange.query = exchange.path.partition(b"?")
         self._head_started_at = 0.0
         self._raw_bytes = 0
-        self._since = self._loop.time()
-        exchange.fault = exchange.fault or judge_head(exchange, version, self._header_bytes, self._host)
-        if exchange.fault is not None:
-            exchange.keep_alive = False
-        self._queue.append(exchange)
-        if self._active is None:
-            self._start_next()
+        self._since = monotonic()
+        fault = exchange.fault or judge_head(exchange, version, host, overlong=self._head_room < 0)
+        if fault is not None:
+            exchange.fault, exchange.keep_alive = fault, False
+        self._enqueue(exchange)
 
     def on_body(self, data: bytes) -> None:
         """llhttp: a piece of the body."""
         exchange = self._reading
         if exchange is None or exchange.fault is not None:
             return
+        host, size = self._host, len(data)
         exchange.add_body(data)
-        self._host.bodies_bytes += len(data)
+        host.bodies_bytes += size
         if exchange is not self._active:
-            self._unread_bytes += len(data)
-        if exchange.body_bytes > self._host.limits.max_body_bytes:
+            self._unread_bytes += size
+        if exchange.body_bytes > host.limits.max_body_bytes:
             exchange.keep_alive = False
-            exchange.close_body(too_large(self._host.limits))
+            exchange.close_body(too_large(host.limits))
 
     def on_message_complete(self) -> None:
         """llhttp: the request has arrived whole, or asks for an upgrade."""
@@ -284,8 +282,14 @@ class Connection(asyncio.Protocol):
 
     # --- running ---------------------------------------------------------------------------------------------
 
-    def _start_next(self) -> None:
-        exchange = self._active = self._queue.popleft()
+    def _enqueue(self, exchange: Exchange) -> None:
+        if self._active is None:
+            self._start(exchange)
+        else:
+            self._queue.append(exchange)
+
+    def _start(self, exchange: Exchange) -> None:
+        self._active = exchange
         self._task = self._loop.create_task(self._serve(exchange))
 
     async def _serve(self, exchange: Exchange) -> None:
@@ -303,13 +307,13 @@ class Connection(asyncio.Protocol):
             return
         if exchange.complete and exchange.fault is None and exchange.keep_alive and self._queue:
             self._unread_bytes = 0
-            self._start_next()
+            self._start(self._queue.popleft())
         elif not exchange.complete or exchange.fault is not None or self._deaf:
             self._linger(self._transport)
         elif not exchange.keep_alive or self._eof_at or self._host.draining:
             self._transport.close()
         else:
-            self._since = self._loop.time()
+            self._since = monotonic()
 
     def _refuse(self, fault: Fault) -> None:
         """Answers what cannot be read further. An exchange that is being served is not disturbed."""
@@ -322,20 +326,18 @@ class Connection(asyncio.Protocol):
             reading.keep_alive = False
             reading.close_body(fault)
             return
-        exchange = reading or Exchange(self, self.client, self._loop.time())
+        exchange = reading or Exchange(self, self.client, monotonic())
         exchange.keep_alive = False
         exchange.fault = fault
         exchange.method = exchange.method or "GET"
-        self._queue.append(exchange)
-        if self._active is None:
-            self._start_next()
+        self._enqueue(exchange)
 
     def _linger(self, transport: asyncio.Transport) -> None:
         """Closes so that the answer survives: closing with bytes unread makes the kernel reset the connection and
         the client may never see what was written (RFC 9112 section 9.6). So they are read on, and dropped.
         """
         self._deaf = True
-        self._linger_until = self._loop.time() + self._host.limits.linger_s
+        self._linger_until = monotonic() + self._host.limits.linger_s
         if transport.can_write_eof():
             transport.write_eof()
 

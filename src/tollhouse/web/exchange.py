@@ -6,7 +6,7 @@ whole (one event, one write); `flush` is where a handler waits for a client that
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from tollhouse.errors import Fault
@@ -32,49 +32,52 @@ class Channel(Protocol):
 class Exchange:
     """A request as it was received and the response as far as it was sent."""
 
-    # Defaults stand on the class: an exchange is made for every request, and sets few of these.
-    method = ""
-    path = b""
-    query = b""
-    rest = b""
-    """What the braces of the route's template stand for."""
-    http_1_0 = False
-    keep_alive = True
-    expects_continue = False
-    begun = False
-    """Whether its handler has taken its first step."""
-    complete = False
-    """Whether the body has arrived whole."""
-    body_bytes = 0
-    fault: Fault | None = None
-    """Set by the protocol when the request is refused before any handler runs."""
-    interruption: Fault | None = None
-    """Set when the server ends the exchange early; the reason the client is told."""
-    request_id = ""
-    shared_headers = ""
-    """Header lines every response of this exchange carries: CORS, request id."""
-    status = 0
-    head_sent = False
-    streaming = False
-    pending_head = b""
-    heartbeat: Callable[[], bytes] | None = None
-    """What the server's sweep writes when a stream has been silent."""
-    speaks_events = True
-    """Whether the stream that has begun can carry an error event; sound or an image cannot."""
-    sent_bytes = 0
-    _waiter: asyncio.Future[None] | None = None
+    __slots__ = (
+        "_chunks", "_waiter", "begun", "body_bytes", "channel", "client", "complete", "expects_continue", "fault",
+        "head_sent", "headers", "heartbeat", "http_1_0", "interruption", "keep_alive", "method", "notes", "path",
+        "pending_head", "query", "request_id", "rest", "sent_bytes", "shared_headers", "speaks_events", "started_at",
+        "status", "streaming",
+    )  # fmt: skip
 
     def __init__(self, channel: Channel, client: str, started_at: float) -> None:
         self.channel = channel
         self.client = client
         """The peer's address."""
         self.started_at = started_at
-        """`loop.time` at the first byte of the request."""
+        """On the monotonic clock, at the first byte of the request."""
+        self.method = ""
+        self.path = self.query = b""
+        self.rest = b""
+        """What the braces of the route's template stand for."""
+        self.http_1_0 = False
+        self.keep_alive = True
+        self.expects_continue = False
         self.headers: dict[bytes, bytes] = {}
         """Lower-case names."""
+        self._chunks: list[bytes] = []
+        self.body_bytes = 0
+        self.complete = False
+        """Whether the body has arrived whole."""
+        self.begun = False
+        """Whether its handler has taken its first step."""
+        self.fault: Fault | None = None
+        """Set by the protocol when the request is refused before any handler runs."""
+        self.interruption: Fault | None = None
+        """Set when the server ends the exchange early; the reason the client is told."""
         self.notes: dict[str, object] = {}
         """What the access log says of this exchange beside the usual fields."""
-        self._chunks: list[bytes] = []
+        self.request_id = ""
+        self.shared_headers = ""
+        """Header lines every response of this exchange carries: CORS, request id."""
+        self.status = 0
+        self.head_sent = self.streaming = False
+        self.pending_head = b""
+        self.heartbeat: Callable[[], bytes] | None = None
+        """What the server's sweep writes when a stream has been silent."""
+        self.speaks_events = True
+        """Whether the stream that has begun can carry an error event; sound or an image cannot."""
+        self.sent_bytes = 0
+        self._waiter: asyncio.Future[None] | None = None
 
     # --- the request -----------------------------------------------------------------------------------------
 
@@ -113,10 +116,10 @@ class Exchange:
 
     def reply(self, status: int, body: bytes, headers: str = "", content_type: str = "application/json") -> None:
         """Answers with a whole body. ``headers`` are ready lines, each ended by CRLF."""
-        length = f"content-type: {content_type}\r\ncontent-length: {len(body)}\r\n"
         # An answer before the body's end closes the connection, and says so (RFC 9112 section 9.6).
         keep_alive = self.keep_alive and self.complete
-        head = response_head(status, length + self.shared_headers + headers, keep_alive=keep_alive)
+        lines = f"content-type: {content_type}\r\ncontent-length: {len(body)}\r\n{self.shared_headers}{headers}"
+        head = response_head(status, lines, keep_alive=keep_alive)
         self.status = status
         self.head_sent = True
         self.sent_bytes = len(body)
@@ -146,9 +149,9 @@ class Exchange:
             framed = self.pending_head + framed
         self.channel.send(framed)
 
-    async def flush(self) -> None:
+    def flush(self) -> Awaitable[None]:
         """Waits while the client reads slower than the upstream writes."""
-        await self.channel.writable()
+        return self.channel.writable()
 
     def end(self, data: bytes = b"") -> None:
         """Ends the stream, with its last events in the same write."""

@@ -18,29 +18,42 @@ class Load(Protocol):
     bodies_bytes: int
 
 
-def judge_head(exchange: Exchange, version: str, header_bytes: int, load: Load) -> Fault | None:
-    """The fault of a head, or None; notes in passing whether the client waits for ``100 Continue``."""
+_RARE = frozenset({b"transfer-encoding", b"content-encoding", b"expect"})
+
+
+def judge_head(exchange: Exchange, version: str, load: Load, *, overlong: bool) -> Fault | None:
+    """The fault of a head, or None; notes in passing whether the client waits for ``100 Continue``.
+
+    ``overlong``: the head has more bytes than the limit.
+    """
     limits, headers = load.limits, exchange.headers
-    if header_bytes > limits.max_header_bytes or len(headers) > limits.max_headers:
+    if overlong or len(headers) > limits.max_headers:
         return HeadersTooLarge(f"The head is over {limits.max_header_bytes} bytes or {limits.max_headers} headers.")
     if version not in ("1.1", "1.0"):  # the parser reads a request line without a version as HTTP/0.9, and reads 2.0
         return InvalidRequest("Only HTTP/1.1 and HTTP/1.0 are spoken here (RFC 9112 section 2.3).")
-    if exchange.http_1_0:
-        if b"transfer-encoding" in headers:
-            return InvalidRequest("HTTP/1.0 has no Transfer-Encoding (RFC 9112 section 6.1).")
-    elif b"host" not in headers:
+    if b"host" not in headers and version == "1.1":
         return InvalidRequest("The Host header is missing (RFC 9112 section 3.2).")
-    if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
-        return InvalidRequest("The only Transfer-Encoding that is read here is chunked.")
     if not exchange.path.startswith(b"/") and exchange.path != b"*":
         return InvalidRequest("Only the origin form of a request target is read here, as in 'POST /v1/...'.")
-    if headers.get(b"content-encoding", b"identity") not in {b"identity", b""}:
-        return UnsupportedMedia("Send the body without Content-Encoding.")
+    if not _RARE.isdisjoint(headers) and (fault := _judge_rare(exchange)) is not None:
+        return fault
     length = int(headers.get(b"content-length", b"0"))
     if length > limits.max_body_bytes:
         return too_large(limits)
     if load.bodies_bytes + length > limits.max_bodies_bytes:
         return Overloaded("The gateway holds as many request bodies as it may.", headers={"retry-after": "1"})
+    return None
+
+
+def _judge_rare(exchange: Exchange) -> Fault | None:
+    """What few requests have: a coding of the transfer or of the content, an expectation."""
+    headers = exchange.headers
+    if b"transfer-encoding" in headers and exchange.http_1_0:
+        return InvalidRequest("HTTP/1.0 has no Transfer-Encoding (RFC 9112 section 6.1).")
+    if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        return InvalidRequest("The only Transfer-Encoding that is read here is chunked.")
+    if headers.get(b"content-encoding", b"identity") not in {b"identity", b""}:
+        return UnsupportedMedia("Send the body without Content-Encoding.")
     exchange.expects_continue = headers.get(b"expect", b"").lower() == b"100-continue"
     return None
 

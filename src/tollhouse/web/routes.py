@@ -13,13 +13,14 @@ from tollhouse.errors import MethodNotAllowed, RouteNotFound
 from tollhouse.web.exchange import Exchange
 
 Handler = Callable[[Exchange], Awaitable[None]]
-Access = Literal["key", "public", "admin"]
+Access = Literal["key", "public", "admin", "signature"]
 _SLASHES = re.compile(rb"/{2,}")
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One endpoint. ``path`` is a template as documentation shows it; a last segment in braces takes the rest.
+    """One endpoint. ``path`` is a template as documentation shows it; a last segment in braces takes the rest, one
+    further in (``/keys/{id}/rotate``) takes a single segment.
 
     ``access`` declares who may call: a test fails for a route that does not say.
     """
@@ -36,22 +37,26 @@ class RouteTable:
     def __init__(self, routes: tuple[Route, ...]) -> None:
         self.routes = routes
         self._exact: dict[bytes, dict[str, Route]] = {}
-        self._prefixes: list[tuple[bytes, dict[str, Route]]] = []
+        self._patterns: list[tuple[bytes, bytes, dict[str, Route]]] = []
         for route in routes:
             self._add(route)
+        self._patterns.sort(key=lambda pattern: not pattern[1])  # a template that takes the rest is the last resort
 
     def _add(self, route: Route) -> None:
         path = route.path.encode()
-        if not path.endswith(b"}"):
+        prefix, brace, inner = path.partition(b"{")
+        if not brace:
             for spelling in {path, path.removeprefix(b"/v1")} - {b""}:
                 self._exact.setdefault(spelling, {})[route.method] = route
             return
-        prefix = path[: path.index(b"{")]
-        for known, methods in self._prefixes:
-            if known == prefix:
+        suffix = inner.partition(b"}")[2]
+        if b"{" in suffix:
+            raise ValueError(f"{route.path} has two parameters; a template has one.")
+        for *known, methods in self._patterns:
+            if known == [prefix, suffix]:
                 methods[route.method] = route
                 return
-        self._prefixes.append((prefix, {route.method: route}))
+        self._patterns.append((prefix, suffix, {route.method: route}))
 
     def find(self, method: str, path: bytes) -> tuple[Route, bytes]:
         """The route, and what its braces stand for. Raises `RouteNotFound`, `MethodNotAllowed`."""
@@ -79,9 +84,18 @@ class RouteTable:
         methods = self._exact.get(plain)
         if methods is not None:
             return methods, b""
-        for prefix, candidates in self._prefixes:
+        for prefix, suffix, candidates in self._patterns:
             for start in (prefix, prefix.removeprefix(b"/v1")):
-                if plain.startswith(start) and len(plain) > len(start):
-                    return candidates, plain[len(start) :]
+                inner = _between(plain, start, suffix)
+                if inner:
+                    return candidates, inner
         shown = plain[:200].decode("ascii", "replace")
         raise RouteNotFound(f"Unknown URL: {shown}. The API is under /v1, as in POST /v1/chat/completions.")
+
+
+def _between(path: bytes, prefix: bytes, suffix: bytes) -> bytes:
+    """What stands for the braces of a template: all that is left, or one segment when more follows. Else nothing."""
+    if not path.startswith(prefix) or not path.endswith(suffix):
+        return b""
+    inner = path[len(prefix) : len(path) - len(suffix)]
+    return b"" if suffix and b"/" in inner else inner

@@ -7,6 +7,7 @@ flight runs to its end; at the limit those that remain are told ``server_drainin
 import asyncio
 import socket
 from collections.abc import Callable
+from time import monotonic
 
 from tollhouse.errors import Draining
 from tollhouse.web.connection import Connection, Runner
@@ -59,7 +60,7 @@ class Server:
     def _sweep(self, loop: asyncio.AbstractEventLoop, on_tick: Callable[[], None] | None) -> None:
         # The next look is arranged first: whatever goes wrong in this one, deadlines go on.
         self._sweeper = loop.call_later(self.limits.sweep_s, self._sweep, loop, on_tick)
-        now = loop.time()
+        now = monotonic()
         for connection in tuple(self.connections):
             connection.check(now)
         if on_tick is not None:

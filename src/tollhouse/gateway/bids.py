@@ -1,0 +1,113 @@
+"""What each target of a plan may cost at most, and which of them the caller can afford. Pure.
+
+The pipelines call `bids` between the plan and the reservation. Theory of operation: a bid is a promise that is kept,
+not a guess. Its ``amount`` is the price's bound of the largest prompt that the body can be and the longest answer that
+its ``output_cap`` allows, and the cap is what is sent upstream. So a target whose bid fits into what is left cannot
+cost more than is left, unless its host ignores the cap.
+
+- Nothing binds the caller: no cap is put in, and the bid is the model's own bound.
+- Something binds, and the client stated a cap: that one, or the model's own limit where it is smaller.
+- Something binds, and the client stated none: the operator's default, or as much as there is money for.
+
+Targets that cannot be afforded are left out; work that costs nothing always passes.
+"""
+
+from tollhouse.errors import Fault, Unpriced
+from tollhouse.gateway.needs import HOSTED_FIELDS, Needs
+from tollhouse.ledger.pricebook import PriceBook
+from tollhouse.ledger.prices import Bid, PriceVersion, short_of
+from tollhouse.settings.keys import Billing
+from tollhouse.types.calls import Plan, Target
+
+UNKNOWN_OUTPUT_TOKENS = 32_768
+"""The longest answer of a model of which nothing is known."""
+MOST_OWN_TOKENS = 131_072
+"""The most that a client's own cap counts for at such a model."""
+UNKNOWN_CONTEXT_TOKENS = 1_048_576
+LEAST_OUTPUT_TOKENS = 16
+"""An answer shorter than this is not worth its prompt: the Responses API takes no smaller cap."""
+_IMAGE_KINDS = "images/"
+
+
+def bids(
+    needs: Needs, plan: Plan, *, book: PriceBook, at_s: int, available_nusd: int | None, billing: Billing
+) -> tuple[Bid, ...]:
+    """The bids for the targets of a plan that can be afforded, in its order.
+
+    ``available_nusd`` is what the caller may still spend; None where nothing bounds it. Raises `Unpriced` where no
+    target has a price, and `InsufficientBalance` where none can be afforded.
+    """
+    found: list[Bid] = []
+    unpriced: Fault | None = None
+    least: int | None = None
+    for target in plan.targets:
+        try:
+            price = book.of(target, at_s, needs.kind)
+            refuse_unpriced_work(needs, target, price, available_nusd)
+        except Unpriced as fault:
+            unpriced = unpriced or fault
+            continue
+        bid = bid_for(needs, target, price, available_nusd, billing.default_max_output_tokens)
+        if available_nusd is None or bid.amount <= available_nusd or bid.amount == 0:
+            found.append(bid)
+        elif least is None or bid.amount < least:
+            least = bid.amount
+    if found:
+        return tuple(found)
+    if least is not None:
+        raise short_of(least, available_nusd or 0, billing.credits_per_usd)
+    raise unpriced or Unpriced("No target of this request has a price.")
+
+
+def bid_for(needs: Needs, target: Target, price: PriceVersion, available_nusd: int | None, default_cap: int) -> Bid:
+    """The bid for one target: the dearest that fits into what is available, else the least that would be needed."""
+    prompt = input_bound(needs, target)
+    if needs.fixed is not None:
+        return Bid(target, price, price.bound(prompt, needs.fixed, needs.images_made, audio=needs.sounds), None, prompt)
+    facts = target.facts
+    most = (facts.output_tokens or facts.context_tokens if facts else None) or 0
+
+    def amount(cap: int) -> int:
+        return price.bound(prompt, cap * needs.choices + needs.beside, audio=needs.sounds)
+
+    if available_nusd is None:
+        uncapped = most or UNKNOWN_OUTPUT_TOKENS if needs.cap is None else min(needs.cap, max(most, MOST_OWN_TOKENS))
+        return Bid(target, price, amount(uncapped), None, prompt)
+    if needs.cap is None:
+        cap = min(default_cap, most or default_cap)
+        needed = amount(cap)
+        if needed > available_nusd:
+            total = price.affordable_output(prompt, available_nusd, audio=needs.sounds) - needs.beside
+            cap = max(total // needs.choices, min(LEAST_OUTPUT_TOKENS, cap))
+            needed = amount(cap)
+    else:
+        cap = min(needs.cap, most or MOST_OWN_TOKENS)
+        needed = amount(cap)
+    return Bid(target, price, needed, cap if needed else None, prompt)
+
+
+def input_bound(needs: Needs, target: Target) -> int:
+    """The most tokens that the prompt can be at a target."""
+    facts = target.facts
+    context = facts.context_tokens if facts else None
+    if needs.unseen:
+        return context or UNKNOWN_CONTEXT_TOKENS
+    tokens = needs.text + needs.audio
+    if needs.images:
+        tokens += needs.images * (facts.image_tokens if facts else 16_384)
+    return tokens if context is None or needs.prompts is None else min(tokens, context * needs.prompts)
+
+
+def refuse_unpriced_work(needs: Needs, target: Target, price: PriceVersion, available_nusd: int | None) -> None:
+    """Raises `Unpriced` where the price says nothing of what the request asks for: it would be taken for 0."""
+    if price.nothing or price.request:
+        return
+    name = target.id
+    if price.by_image and not needs.kind.startswith(_IMAGE_KINDS):
+        raise Unpriced(f"The model '{name}' is priced by the image alone, and this endpoint makes none.")
+    if needs.unmetered is not None:
+        message = f"A request with '{needs.unmetered}' shows no usage, and the model '{name}' is priced by usage."
+        raise Unpriced(message, param=needs.unmetered)
+    if needs.hosted is not None and available_nusd is not None:
+        message = f"The host of '{name}' charges for '{needs.hosted}' beside tokens, and that has no price here."
+        raise Unpriced(message, param="tools" if needs.hosted not in HOSTED_FIELDS else needs.hosted)

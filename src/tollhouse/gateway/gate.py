@@ -1,0 +1,227 @@
+"""The gate: what every request for a model passes: who calls, may they, is there room, can they pay.
+
+`gateway.pipeline` and `gateway.relay` make one `Visit` for each request. The stages are its methods, called in the
+order in which they stand; whatever happens, `part` and `leave` are called in the end. Nothing is kept by a request that
+is refused.
+"""
+
+import time
+from collections.abc import Callable
+
+from tollhouse.errors import ClientFault, Fault, Forbidden, InsufficientBalance, Overloaded
+from tollhouse.gateway.annotate import notes
+from tollhouse.gateway.auth import Keyring
+from tollhouse.gateway.bids import bids
+from tollhouse.gateway.drains import Drains
+from tollhouse.gateway.idempotency import HEADER, Idempotency, Replay, Running, read_name
+from tollhouse.gateway.limits import Lease, Limits
+from tollhouse.gateway.needs import Needs
+from tollhouse.gateway.quote import refuse_dearer
+from tollhouse.ledger.holds import Hold
+from tollhouse.ledger.ledger import Ledger
+from tollhouse.ledger.pricebook import PriceBook
+from tollhouse.snapshot import Live
+from tollhouse.telemetry.metrics import Metrics
+from tollhouse.tenancy.directory import allows_kind, allows_model
+from tollhouse.types.calls import Plan, Usage
+from tollhouse.types.tenancy import Principal
+from tollhouse.web.exchange import Exchange
+
+_MAX_COST = b"x-max-cost-usd"
+_BYTES_PER_TOKEN = 4
+
+
+class Gate:
+    """What the pipelines share."""
+
+    def __init__(
+        self, live: Live, keyring: Keyring, limits: Limits, ledger: Ledger, book: PriceBook, metrics: Metrics
+    ) -> None:
+        self.live = live
+        self.keyring = keyring
+        self.limits = limits
+        self.ledger = ledger
+        self.book = book
+        self.metrics = metrics
+        self.once = Idempotency(ledger)
+        self.drains = Drains()
+        self.in_flight = 0
+
+    def identify(self, exchange: Exchange, permission: str = "write") -> Principal:
+        """Who calls. Raises `Unauthorized`, `RateLimited`, `Forbidden`."""
+        principal = self.keyring.identify(exchange.headers, exchange.client)
+        exchange.notes["key"] = principal.key_id
+        if principal.permission == "read" and permission != "read":
+            raise Forbidden("This key may look, but not call models. Ask for a key with the permission 'write'.")
+        return principal
+
+    async def receive(self, exchange: Exchange, permission: str = "write") -> tuple[Principal, bytes]:
+        """Who calls, and the body. A body may take a minute to come, in which a key may be revoked or changed: then who
+        calls is asked again, so that nobody is let in by what was (I23). Raises what `identify` and the body do.
+        """
+        principal = self.identify(exchange, permission)
+        if exchange.complete:
+            return principal, await exchange.body()
+        body = await exchange.body()
+        return self.identify(exchange, permission), body
+
+    def admit(self, exchange: Exchange, principal: Principal, kind: str) -> "Visit":
+        """Lets a request in whose body has arrived. Raises `Overloaded`, `RateLimited`, `Forbidden`, taking nothing."""
+        if principal.kinds and not allows_kind(principal, kind):
+            raise Forbidden(f"This key may not use /v1/{kind}.", code="kind_not_allowed")
+        if self.in_flight >= self.live.snapshot.settings.server.max_in_flight:
+            raise Overloaded("The gateway is serving as many requests as it may.", headers={"retry-after": "1"})
+        lease = self.limits.admit(principal)
+        self.in_flight += 1
+        return Visit(self, exchange, principal, lease)
+
+
+class Visit:
+    """One request on its way through."""
+
+    __slots__ = ("_gate", "_inside", "_running", "exchange", "hold", "lease", "principal", "snapshot")
+
+    def __init__(self, gate: Gate, exchange: Exchange, principal: Principal, lease: Lease) -> None:
+        self._gate = gate
+        self._inside = True
+        self._running: Running | None = None
+        self.snapshot = gate.live.snapshot
+        self.exchange = exchange
+        self.principal = principal
+        self.lease = lease
+        self.hold: Hold | None = None
+
+    async def is_repeated(self, fingerprint: Callable[[], bytes]) -> bool:
+        """Whether the client has sent this before, under an ``Idempotency-Key``: it has its answer then.
+
+        Raises `IdempotencyConflict`, `IdempotencyMismatch`, `StorageUnavailable`.
+        """
+        exchange = self.exchange
+        if HEADER not in exchange.headers:
+            return False
+        name = read_name(exchange.headers)
+        if name is None:
+            return False
+        found = await self._gate.once.begin(self.principal, name, fingerprint(), exchange.request_id)
+        if isinstance(found, Replay):
+            found.send(exchange)
+            return True
+        self._running = found
+        return False
+
+    def reserve(self, plan: Plan, needs: Needs) -> Hold:
+        """Takes what the request may use at most: tokens of its limits, money of its budgets.
+
+        Raises `Forbidden`, `Unpriced`, `RateLimited`, `InsufficientBalance`, `StorageUnavailable`.
+        """
+        gate, principal = self._gate, self.principal
+        if principal.models:
+            plan = permitted(plan, principal)
+        ledger = gate.ledger
+        billing = self.snapshot.settings.billing
+        try:
+            offered = bids(
+                needs,
+                plan,
+                book=gate.book,
+                at_s=int(time.time()),
+                available_nusd=ledger.available(principal),
+                billing=billing,
+            )
+        except InsufficientBalance as fault:
+            raise name_budget(fault, gate, principal) from None
+        if _MAX_COST in self.exchange.headers:
+            offered = refuse_dearer(offered, self.exchange.headers[_MAX_COST])
+        self.lease.reserve(plan.requested, expected_tokens(offered[0].input_bound, needs))
+        self.hold = ledger.reserve(self.exchange.request_id, principal, needs.kind, plan.requested, offered)
+        return self.hold
+
+    @property
+    def forgives(self) -> bool:
+        """Whether an answer that breaks off at its host costs nothing, whatever was delivered of it."""
+        return self.snapshot.settings.billing.charge_interrupted == "none"
+
+    def settled(self, usage: Usage) -> None:
+        """What was used is known: the limits count that from now on."""
+        self.lease.correct(usage.prompt + usage.completion)
+
+    def notes(self) -> dict[str, object]:
+        """What the answer says of the caller's money."""
+        billing = self.snapshot.settings.billing
+        left = self._gate.ledger.available(self.principal)
+        return notes(left, billing.credits_per_usd, billing.balance_warning_credits)
+
+    def record(self, data: bytes) -> None:
+        """Keeps a piece of the answer, where it may be asked for again."""
+        if self._running is not None:
+            self._running.record(data)
+
+    def record_end(self, data: bytes, content_type: str) -> None:
+        """Keeps the last piece of the answer. Between the settlement and this there is no wait."""
+        if self._running is not None:
+            self._running.record(data)
+            self._running.finish(200, content_type)
+
+    def tell(self, fault: Fault) -> None:
+        """Puts the state of the limits into a refusal. One that is not for what the request says counts for nothing."""
+        if self.hold is None and not isinstance(fault, ClientFault):
+            self.lease.withdraw()
+        self.lease.tell(fault)
+
+    def part(self) -> None:
+        """The client is served or has left: its place is free. What runs on for the host's usage needs none."""
+        if self._inside:
+            self._inside = False
+            self._gate.in_flight -= 1
+            self.lease.leave()
+
+    def leave(self) -> None:
+        """The request is over, and its hold resolved."""
+        hold = self.hold
+        if hold is not None and hold.state == "released":
+            self.lease.correct(0)
+        if self._running is not None:
+            self._running.close(charged=hold is not None and hold.state == "settled" and not hold.undone)
+            self._running = None
+
+
+def expected_tokens(input_bound: int, needs: Needs) -> int:
+    """What a request counts for in its minute until its usage is known: the estimate OpenAI makes too, a token for
+    four characters and the answer's cap.
+
+    https://platform.openai.com/docs/guides/rate-limits
+    """
+    return input_bound // _BYTES_PER_TOKEN + (needs.cap or 0) * needs.choices + 1
+
+
+def expected_input(needs: Needs) -> int:
+    """About how many tokens a prompt is that nothing has counted."""
+    return needs.text // _BYTES_PER_TOKEN + needs.audio // _BYTES_PER_TOKEN + 1
+
+
+def permitted(plan: Plan, principal: Principal) -> Plan:
+    """The plan without the targets that the caller may not use. Raises `Forbidden` where none is left."""
+    if allows_model(principal, plan.requested):
+        return plan
+    targets = tuple([target for target in plan.targets if allows_model(principal, target.id, target.model)])
+    if not targets:
+        raise Forbidden(f"This key may not use the model '{plan.requested}'.", param="model", code="model_not_allowed")
+    return Plan(plan.requested, targets)
+
+
+def name_budget(fault: InsufficientBalance, gate: Gate, principal: Principal) -> InsufficientBalance:
+    """Says which budget it is that binds, and when there is more of it."""
+    standing = gate.ledger.standing(principal)
+    for budget in standing.budgets:
+        left = max(0, budget.limit_nusd - budget.spent_nusd - budget.held_nusd)
+        if left == standing.available_nusd:
+            fault.code = "budget_exceeded"
+            name = gate.keyring.directory.nodes[budget.node].id
+            until = f" until {_utc(budget.resets_at_s)}" if budget.resets_at_s is not None else ""
+            fault.message = f"The budget of {name} is used up{until}. {fault.message}"
+            break
+    return fault
+
+
+def _utc(at_s: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at_s))

@@ -1,0 +1,270 @@
+"""What a request may take at most, whatever target serves it: bounds read from its body. Pure.
+
+The pipelines make one `Needs` for each request and `gateway.bids` prices it for each target. Theory of operation:
+
+- A byte-level vocabulary has a token for every byte, so no text has more tokens than bytes; a JSON body has no fewer
+  bytes than the texts in it, and its syntax (26 bytes and more for a message) is more than what a chat format adds. So
+  the length of the body bounds its text, and nothing is counted. What a host adds by itself is `_ADDED_TOKENS`, and
+  `_TOOL_TOKENS` where there are tools.
+- Media are taken out of that and counted by their own worst case: an image by the most that its model makes of one,
+  audio by `BYTES_PER_AUDIO_TOKEN`. What nothing here can see the size of (a PDF, a stored conversation) may fill the
+  whole context.
+- Where a cap can be sent, the answer is bounded by the cap, else by what the endpoint can answer.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from tollhouse.errors import InvalidRequest
+from tollhouse.types.calls import ChatCall
+from tollhouse.validate.multipart import FormCall
+
+CHAT = "chat/completions"
+CAP_FIELDS = {"completions": "max_tokens", "responses": "max_output_tokens"}
+"""The relayed endpoints that take a cap, and its field."""
+
+_encode = msgspec.json.Encoder().encode
+_ADDED_TOKENS = 64
+"""A chat format's frame, and the date or the identity that a host writes in front."""
+_TOOL_TOKENS = 1024
+"""The instructions that come with tools: 804 is the most that Anthropic lists; its own tools bring up to 700 more."""
+BYTES_PER_AUDIO_TOKEN = 24
+"""32 tokens a second (Gemini, the most of all) of speech at 6 kbit/s (Opus, the least that is used)."""
+_IMAGE_OUTPUT_TOKENS = 16_384
+"""Of one image made; gpt-image-1 writes 6,240 for its largest, and 100 more for each partial one."""
+_SPEECH_TOKENS_PER_BYTE = 16
+"""20 tokens a second of speech; a digit of a long number takes most of a second to say."""
+_MOST_IMAGES = 10
+_CLIENTS_TOOLS = frozenset({"function", "custom", "local_shell", "shell", "apply_patch", "computer_use_preview"})
+"""Tools that the client runs; any other is run by the host, which bills the calls and reads the results as input."""
+_SEARCHES = frozenset({"web_search_options", "plugins", "search_parameters", "enable_search"})
+"""OpenAI's, OpenRouter's, xAI's and Alibaba's ways to ask for a search."""
+HOSTED_FIELDS = _SEARCHES | {"provider", "service_tier"}
+"""And what makes the same tokens dearer: OpenRouter's choice of who serves a model, and being served first."""
+_DEARER_TIERS = frozenset({"priority", "fast", "scale", "performance"})
+_PLAIN_PARTS = frozenset({"text", "refusal", "input_text", "output_text", "summary_text", "reasoning_text"})
+_UNSEEN_ITEMS = frozenset({"item_reference", "input_file", "computer_call_output"})
+_IMAGE_PARTS = frozenset({"image_url", "input_image"})
+_URL_HEAD = 64
+
+
+class Needs(Struct, frozen=True):
+    """The most that one request may take. Counts are tokens where nothing else is said."""
+
+    kind: str
+    text: int
+    """Of the prompt, without media."""
+    images: int = 0
+    """Images in the prompt."""
+    audio: int = 0
+    """Audio in the prompt."""
+    unseen: bool = False
+    """The prompt holds something whose size is not known here: it may fill the context."""
+    prompts: int | None = 1
+    """How many prompts there are, each within one context; None where the context bounds nothing."""
+    choices: int = 1
+    """Answers, all prompts together."""
+    cap: int | None = None
+    """The client's own cap on one answer."""
+    fixed: int | None = None
+    """All answers together, for an endpoint that takes no cap; None where a cap can be sent."""
+    beside: int = 0
+    """What is billed as output beside the answers: a prompt that is echoed, a prediction."""
+    images_made: int = 0
+    sounds: bool = False
+    """Whether audio goes in or out."""
+    hosted: str | None = None
+    """What the host does beside answering, for a fee that has no price here."""
+    unmetered: str | None = None
+    """Why no usage will be seen in the answer."""
+
+
+def chat_needs(call: ChatCall, body_bytes: int | None = None) -> Needs:
+    """What a chat completion may take. ``body_bytes`` is the length of the JSON that came, or more."""
+    body = call.body
+    text = len(_encode(body)) if body_bytes is None else body_bytes
+    media = None
+    for message in body["messages"]:
+        if type(message.get("content")) is not str or "audio" in message:
+            media = media or _Media()
+            media.add_message(message)
+    tools = body.get("tools") or body.get("functions")
+    modalities = body.get("modalities")
+    hosted = _hosted_field(body) or _hosted_tool(tools)
+    media = media or _NO_MEDIA
+    return Needs(
+        CHAT,
+        max(text - media.taken, 0) + _ADDED_TOKENS + (_TOOL_TOKENS if tools else 0),
+        images=media.images,
+        audio=media.audio,
+        unseen=media.unseen or hosted is not None,
+        choices=max(body.get("n") or 1, _counted(body.get("best_of"))),
+        cap=_least(body.get("max_completion_tokens"), body.get("max_tokens")),
+        beside=len(_encode(body["prediction"])) if body.get("prediction") else 0,
+        sounds=media.audio > 0 or (modalities is not None and "audio" in modalities),
+        hosted=hosted,
+    )
+
+
+def relay_needs(kind: str, body: Mapping[str, Any], body_bytes: int | None = None) -> Needs:
+    """What a validated request of another JSON endpoint may take; ``kind`` is its path below ``/v1/``."""
+    text = (len(_encode(body)) if body_bytes is None else body_bytes) + _ADDED_TOKENS
+    if kind == "completions":
+        return _completions(body, text)
+    if kind == "responses":
+        return _responses(body, text)
+    if kind == "images/generations":
+        return _images(kind, text, body.get("n") or 1)
+    if kind == "audio/speech":
+        spoken = len(str(body.get("input") or "").encode("utf-8", "replace"))
+        tokens = _SPEECH_TOKENS_PER_BYTE * spoken / min(float(body.get("speed") or 1), 1.0)
+        return Needs(kind, text, prompts=None, fixed=int(tokens) + _ADDED_TOKENS, sounds=True)
+    media = _Media()
+    if kind == "moderations":
+        media.add_message({"content": body.get("input")})
+    return Needs(kind, max(text - media.taken, 0), images=media.images, prompts=_count(body.get("input")), fixed=0)
+
+
+def form_needs(call: FormCall) -> Needs:
+    """What an upload may take: an image, or sound by the longest that its bytes can last. Raises `InvalidRequest`."""
+    files = [part.end - part.start for part in call.form.parts if part.filename is not None]
+    text = sum(part.end - part.start for part in call.form.parts if part.filename is None) + _ADDED_TOKENS
+    if call.kind.startswith("images/"):
+        return _images(call.kind, text, _images_asked(call), len(files))
+    audio = sum(files) // BYTES_PER_AUDIO_TOKEN + 1
+    return Needs(call.kind, text, audio=audio, prompts=None, fixed=audio + _ADDED_TOKENS, sounds=True)
+
+
+def cap_body(kind: str, body: dict[str, Any], cap: int | None) -> dict[str, Any]:
+    """The body of a relayed endpoint with this cap on each answer; the same body where there is none to put in."""
+    field = CAP_FIELDS.get(kind)
+    return body if cap is None or field is None else {**body, field: cap}
+
+
+def _completions(body: Mapping[str, Any], text: int) -> Needs:
+    prompts, n = _count(body.get("prompt")), body.get("n") or 1
+    each = max(n, body.get("best_of") or 1)
+    echoed = text * each if body.get("echo") else 0
+    cap = body.get("max_tokens")
+    hosted = _hosted_field(body)
+    return Needs("completions", text, prompts=prompts, choices=prompts * each, cap=cap, beside=echoed, hosted=hosted)
+
+
+def _responses(body: Mapping[str, Any], text: int) -> Needs:
+    media = _Media()
+    given = body.get("input")
+    for item in given if isinstance(given, list) else ():
+        media.add_message(item)
+        media.add_message({"content": item.get("output")})
+    stored = any(body.get(name) for name in ("previous_response_id", "conversation", "prompt"))
+    tools = body.get("tools")
+    hosted = _hosted_field(body) or _hosted_tool(tools)
+    return Needs(
+        "responses",
+        max(text - media.taken, 0) + (_TOOL_TOKENS if tools else 0),
+        images=media.images,
+        audio=media.audio,
+        unseen=media.unseen or stored or hosted is not None,
+        cap=body.get("max_output_tokens"),
+        sounds=media.audio > 0,
+        hosted=hosted,
+        unmetered="background" if body.get("background") else None,
+    )
+
+
+def _images(kind: str, text: int, made: int, given: int = 0) -> Needs:
+    return Needs(kind, text, images=given, prompts=None, fixed=made * _IMAGE_OUTPUT_TOKENS, images_made=made)
+
+
+def _images_asked(call: FormCall) -> int:
+    """The ``n`` of a form. Raises `InvalidRequest`."""
+    asked = call.form.text("n") or "1"
+    if not (asked.isascii() and asked.isdigit() and len(asked) < 4 and 1 <= int(asked) <= _MOST_IMAGES):
+        raise InvalidRequest(f"'n' is a whole number from 1 to {_MOST_IMAGES}.", param="n")
+    return int(asked)
+
+
+def _count(given: object) -> int:
+    """How many prompts a text, a batch of texts, a prompt in tokens, or a batch of such is."""
+    batch = isinstance(given, list) and bool(given) and not isinstance(given[0], int | dict)
+    return len(given) if batch and isinstance(given, list) else 1
+
+
+def _least(*caps: int | None) -> int | None:
+    known = [cap for cap in caps if cap is not None]
+    return min(known) if known else None
+
+
+def _hosted_field(body: Mapping[str, Any]) -> str | None:
+    """The first field that asks for what costs more than tokens at their price."""
+    if body.keys().isdisjoint(HOSTED_FIELDS):
+        return None
+    asked = [name for name in sorted(HOSTED_FIELDS) if body.get(name) not in (None, False)]
+    return next((name for name in asked if name != "service_tier" or str(body[name]).lower() in _DEARER_TIERS), None)
+
+
+def _hosted_tool(tools: object) -> str | None:
+    """The first tool that the host runs."""
+    for tool in tools if isinstance(tools, list) else ():
+        kind = tool.get("type", "function") if isinstance(tool, dict) else "function"
+        if kind not in _CLIENTS_TOOLS:
+            return str(kind)[:64]
+    return None
+
+
+class _Media:
+    """The parts of a prompt that are not text: their counts, and the bytes of the body that they are."""
+
+    __slots__ = ("audio", "images", "taken", "unseen")
+
+    def __init__(self) -> None:
+        self.images = self.audio = self.taken = 0
+        self.unseen = False
+
+    def add_message(self, message: Mapping[str, Any]) -> None:
+        """Adds what a message, or an item of a response's input, holds beside text."""
+        if message.get("audio") is not None or message.get("type") in _UNSEEN_ITEMS:
+            self.unseen = True
+        content = message.get("content")
+        for part in content if isinstance(content, list) else ():
+            if isinstance(part, dict) and part.get("type") not in _PLAIN_PARTS:
+                self.add(part)
+
+    def add(self, part: Mapping[str, Any]) -> None:
+        """Counts one part. One of a kind that is not known here may be anything."""
+        kind = part.get("type")
+        if kind in _IMAGE_PARTS:
+            self.images += 1
+            self.taken += _inside(part.get("image_url"), "url")
+            if _is_no_image(part.get("image_url")):  # some hosts read a document or a film there too
+                self.unseen = True
+        elif kind == "input_audio":
+            data = _inside(part.get("input_audio"), "data")
+            self.audio += data // BYTES_PER_AUDIO_TOKEN + 1
+            self.taken += data
+        else:
+            self.unseen = True
+
+
+def _is_no_image(holder: object) -> bool:
+    """Whether what stands in an image's place says of itself that it is something else."""
+    url = holder.get("url") if isinstance(holder, dict) else holder
+    head = url[:_URL_HEAD].lstrip().lower() if isinstance(url, str) else ""
+    return head.startswith("data:") and not head.startswith("data:image/")
+
+
+def _counted(value: object) -> int:
+    """A number that no rule has checked: other hosts' fields ride along."""
+    return value if type(value) is int and value > 0 else 1
+
+
+def _inside(holder: object, name: str) -> int:
+    """The length of a URL or of base64 data, given as it is or in an object."""
+    value = holder.get(name) if isinstance(holder, dict) else holder
+    return len(value) if isinstance(value, str) else 0
+
+
+_NO_MEDIA = _Media()

@@ -1,0 +1,120 @@
+"""A sliding window of sixty seconds, exact, in bounded memory. `gateway.limits` keeps one for each limit per minute.
+
+Theory of operation
+-------------------
+A window is the log of what was admitted in the last minute and the log's sum. What arrives is admitted when sum and
+arrival together are within the limit, so no sixty seconds, wherever they begin, ever hold more than the limit. A bucket
+that refills, or a counter that starts again each minute, cannot promise that: both let twice the limit pass within
+seconds.
+
+The log is made of cells. While a window has fewer than `EXACT_CELLS`, each moment has a cell of its own. Past that a
+cell stands for a quantum of `QUANTUM_NS` and counts as if all of it had come at the quantum's end: late, never early,
+so the promise holds, and an entry stays at most a quantum longer than its minute, 0.42 % of it. A window never has more
+than `MOST_CELLS` cells, about 30 KB. A cell keeps its moment, and what comes to nothing is not kept: to
+take out again what was just put in leaves the window as it was before.
+
+The clock is integer nanoseconds that never go back: there is no rounding, and a wait that was named is true. A clock
+that stands still admits up to the limit and then nothing; one that steps back all the same adds to the newest cell.
+"""
+
+from collections import deque
+
+WINDOW_NS = 60 * 10**9
+QUANTUM_NS = WINDOW_NS // 240
+EXACT_CELLS = 120
+MOST_CELLS = EXACT_CELLS + WINDOW_NS // QUANTUM_NS + 2
+UNBOUND = 1 << 62
+
+
+class Cell:
+    """What was admitted at one moment, or in one quantum. ``window`` is None once its minute is over."""
+
+    __slots__ = ("amount", "at", "window")
+
+    def __init__(self, window: "Window", at: int, amount: int) -> None:
+        self.window: Window | None = window
+        self.at = at
+        self.amount = amount
+
+
+class Window:
+    """The last minute of one limit. ``bound`` is what binds: the limit, or nothing where the limit is soft."""
+
+    __slots__ = ("_cells", "bound", "limit", "used")
+
+    def __init__(self, limit: int, *, soft: bool = False) -> None:
+        self._cells: deque[Cell] = deque()
+        self.used = 0
+        """What the minute holds, as of the last call."""
+        self.limit = limit
+        self.bound = UNBOUND if soft else limit
+
+    def set_limit(self, limit: int, *, soft: bool = False) -> None:
+        """A new limit for a minute that goes on: what was used stays used."""
+        self.limit = limit
+        self.bound = UNBOUND if soft else limit
+
+    @property
+    def soft(self) -> bool:
+        """Whether the limit is only watched."""
+        return self.bound == UNBOUND
+
+    def room(self, now: int) -> int:
+        """How much more may be admitted now; less than nothing when corrections have gone over the limit."""
+        horizon = now - WINDOW_NS
+        cells = self._cells
+        while cells and cells[0].at <= horizon:
+            cell = cells.popleft()
+            self.used -= cell.amount
+            cell.window = None
+        return self.bound - self.used
+
+    def add(self, now: int, amount: int) -> Cell:
+        """Admits an amount. Whether there is `room` for it is the caller's to look at first."""
+        self.used += amount
+        cells = self._cells
+        if cells and now <= (last := cells[-1]).at:
+            last.amount += amount
+            return last
+        cell = Cell(self, now if len(cells) < EXACT_CELLS else now - now % QUANTUM_NS + QUANTUM_NS, amount)
+        cells.append(cell)
+        return cell
+
+    def change(self, cell: Cell, delta: int) -> None:
+        """Corrects what was admitted in a cell of this window. Newest cells that are empty then were never there."""
+        cell.amount += delta
+        self.used += delta
+        cells = self._cells
+        while cells and not cells[-1].amount:
+            cells.pop().window = None
+
+    def wait(self, now: int, amount: int) -> int:
+        """Nanoseconds until an amount of at most the limit will fit, if nothing else is admitted."""
+        excess, until = amount - self.room(now), now
+        for cell in self._cells:
+            if excess <= 0:
+                break
+            excess -= cell.amount
+            until = cell.at + WINDOW_NS
+        return until - now
+
+    def reset(self, now: int) -> int:
+        """Nanoseconds until the window is empty, if nothing else is admitted."""
+        self.room(now)
+        for cell in reversed(self._cells):
+            if cell.amount:
+                return cell.at + WINDOW_NS - now
+        return 0
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+
+def go_duration(duration_ns: int) -> str:
+    """A duration below an hour as Go prints it, milliseconds rounded up: ``0s``, ``12ms``, ``1.5s``, ``6m0s``."""
+    ms = -(-duration_ns // 1_000_000)
+    if ms < 1000:
+        return f"{ms}ms" if ms else "0s"
+    if ms < 60_000:
+        return f"{ms / 1000:g}s"
+    return f"{ms // 60_000}m{ms % 60_000 / 1000:g}s"

@@ -1,0 +1,240 @@
+"""What was decided becomes durable: a queue, one writer, and those who wait.
+
+Theory of operation
+-------------------
+The event loop decides in memory and appends a *group* of operations: what belongs together, written whole or not at
+all. A single writer takes every group that is queued, writes them in one transaction with one fsync, and says how many
+it has landed. Under load a commit carries many groups, so durability costs a fraction of an fsync each.
+
+Nothing is written before somebody needs it to be: `durable` calls the writer, and without a waiter a group rests for at
+most `REST_S`. The hold and the charge of a short request so become durable in one commit, not two.
+
+The order of appending is the order of writing. When the store fails, the writer keeps its batch and tries again; new
+work is refused meanwhile (`check`), and what was decided before waits in memory. A group that the database refuses for
+what it says (a program error: it cannot happen) fails alone, and its waiters with it.
+
+The writer is a seam: `WriterThread` here, a virtual disk in the simulator.
+"""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any, Protocol, TypeVar
+
+from tollhouse.errors import InternalError, StorageUnavailable
+from tollhouse.stores.protocol import Batch, Call, JournalStore
+from tollhouse.types.ledger import Op
+
+REST_S = 0.02
+PATIENCE_S = 5.0
+"""How long a waiter waits for a store that does not write."""
+MAX_GROUPS = 50_000
+"""More than this waiting means that the store has not kept up for seconds: new work is refused."""
+SPACING_S = 0.0003
+LEAST_SPACING_S, MOST_SPACING_S = 0.0005, 0.003
+"""After a commit the writer rests for `SPACING_S` for each group that the commit carried, within these bounds. At a
+thousand requests a second a commit waits for nothing that anybody notices; at ten thousand, where a request waits for
+the processor anyway, each carries dozens, and its fixed cost (some 100 us) is shared by them.
+"""
+MAX_BATCH = 1024
+_RETRY_S = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
+T = TypeVar("T")
+Group = tuple[Op | Call, ...]
+
+
+class Writer(Protocol):
+    """Writes what the journal queues."""
+
+    def start(self, journal: "Journal") -> None:
+        """Begins; called once, on the event loop."""
+
+    def kick(self) -> None:
+        """Something waits to be written. Cheap, and may be called again before it was."""
+
+    def stop(self) -> None:
+        """Returns when the last batch has landed or cannot."""
+
+
+class Journal:
+    """The loop's side. ``failing`` is the store's fault while it cannot write."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._groups: deque[Group] = deque()
+        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._broken: dict[int, str] = {}
+        self._resting: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._now: Callable[[], float] = time.monotonic
+        self.appended = 0
+        self.landed = 0
+        self.commits = 0
+        self.failing: StorageUnavailable | None = None
+        self._failing_since = 0.0
+        self.on_broken: Callable[[str], None] = lambda _why: None
+        """Told when the database refused a group: a program error."""
+
+    def start(self) -> None:
+        """Begins to write. Call it on the event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._now = self._loop.time
+        self._writer.start(self)
+        if self.appended:
+            self._writer.kick()
+
+    async def stop(self) -> None:
+        """Writes what is queued and ends. What a failing store does not take is lost, and nobody was told of it."""
+        if self.appended > self.landed and self.failing is None:
+            with suppress(StorageUnavailable):
+                await self.durable(self.appended)
+        self._writer.stop()
+
+    def check(self) -> None:
+        """Raises `StorageUnavailable` while nothing new can be promised."""
+        if self.failing is not None:
+            raise StorageUnavailable(self.failing.message, headers={"retry-after": "1"})
+        if self.appended - self.landed > MAX_GROUPS:
+            raise StorageUnavailable("The ledger has fallen behind.", headers={"retry-after": "1"})
+
+    def append(self, group: Group) -> int:
+        """Queues a group. Returns its number, for `durable`."""
+        self._groups.append(group)
+        self.appended += 1
+        if self._resting is None and self._loop is not None:
+            self._resting = self._loop.call_later(REST_S, self._rested)
+        return self.appended
+
+    def _rested(self) -> None:
+        self._resting = None
+        if self.appended > self.landed:
+            self._writer.kick()
+
+    async def durable(self, number: int) -> None:
+        """Returns when a group is on disk. Raises `StorageUnavailable` where that is not to be had soon, though it may
+        come true later; `InternalError` where the database refused the group.
+        """
+        if number > self.landed:
+            if self._loop is None:
+                raise RuntimeError("the journal has not been started")
+            waiter = self._loop.create_future()
+            self._waiters.append((number, waiter))
+            self._writer.kick()
+            await waiter
+        if self._broken and number in self._broken:
+            raise InternalError("The ledger could not record this request.")
+
+    async def call(self, function: Callable[[Any], T]) -> T:
+        """Runs a function of the database connection inside the writer's transaction, in its turn, and returns what it
+        returned once that is durable. What it raises undoes it alone, and is raised here.
+        """
+        call = Call(function)
+        await self.durable(self.append((call,)))
+        if call.error is not None:
+            raise call.error
+        result: T = call.result
+        return result
+
+    # --- the writer's side -----------------------------------------------------------------------------------
+
+    def take(self) -> list[Group]:
+        """The groups that wait, oldest first. Called by the writer, from its own thread."""
+        taken: list[Group] = []
+        groups = self._groups
+        while groups and len(taken) < MAX_BATCH:  # one consumer: what is there stays there
+            taken.append(groups.popleft())
+        return taken
+
+    def land(self, count: int, broken: dict[int, str]) -> None:
+        """A batch of ``count`` groups is durable, but for those whose place in it is in ``broken``."""
+        for place, why in broken.items():
+            self._broken[self.landed + 1 + place] = why
+            self.on_broken(why)
+        self.failing = None
+        self.landed += count
+        self.commits += 1
+        waiters = self._waiters
+        kept: deque[tuple[int, asyncio.Future[None]]] = deque()
+        while waiters:
+            number, waiter = waiters.popleft()
+            if number > self.landed:
+                kept.append((number, waiter))
+            elif not waiter.done():
+                waiter.set_result(None)
+        self._waiters = kept
+        if count == MAX_BATCH:  # there may be more, and whoever waits for it has called already
+            self._writer.kick()
+
+    def fail(self, fault: StorageUnavailable) -> None:
+        """The store does not take a batch; the writer will try again. Whoever has waited for `PATIENCE_S` is told."""
+        now = self._now()
+        if self.failing is None:
+            self._failing_since = now
+        self.failing = fault
+        if now - self._failing_since >= PATIENCE_S:
+            for _, waiter in self._waiters:
+                if not waiter.done():
+                    waiter.set_exception(StorageUnavailable(fault.message, headers={"retry-after": "1"}))
+            self._waiters.clear()
+
+
+class WriterThread:
+    """The writer of a real store."""
+
+    def __init__(self, store: JournalStore) -> None:
+        self._store = store
+        self._calls: SimpleQueue[bool] = SimpleQueue()
+        self._called = False
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+
+    def start(self, journal: Journal) -> None:
+        """See `Writer`."""
+        self._journal = journal
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    def kick(self) -> None:
+        """See `Writer`."""
+        if not self._called:
+            self._called = True
+            self._calls.put(True)
+
+    def stop(self) -> None:
+        """See `Writer`."""
+        self._stopping.set()
+        self._calls.put(False)
+        if self._thread.ident is not None:
+            self._thread.join(timeout=2.0)
+
+    def _run(self) -> None:
+        while self._calls.get():
+            self._called = False
+            if groups := self._journal.take():
+                self._write(groups)
+                time.sleep(min(max(SPACING_S * len(groups), LEAST_SPACING_S), MOST_SPACING_S))
+
+    def _write(self, groups: list[Group]) -> None:
+        """Writes one batch, however long it takes."""
+        batch = Batch(groups)
+        tries = 0
+        while True:
+            try:
+                broken = self._store.apply(batch)
+            except StorageUnavailable as fault:
+                self._tell(self._journal.fail, fault)
+                if self._stopping.wait(_RETRY_S[min(tries, len(_RETRY_S) - 1)]):
+                    return
+                tries += 1
+            else:
+                self._tell(self._journal.land, len(groups), broken)
+                return
+
+    def _tell(self, function: Callable[..., None], *arguments: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            self._stopping.set()
