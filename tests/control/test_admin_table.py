@@ -12,6 +12,7 @@ from tollhouse.control.admin.api import routes
 from tollhouse.control.admin.table import Asked, Endpoint
 from tollhouse.control.admin.tree import Tree
 from tollhouse.errors import StorageUnavailable
+from tollhouse.tenancy.directory import Directory
 
 METHODS_THAT_WRITE = {"POST", "PATCH"}
 
@@ -156,13 +157,14 @@ async def test_a_write_is_finished_although_its_caller_leaves(tmp_path: Path) ->
     async with bureau(tmp_path) as desk:
         entered, go, adopted = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-        async def adopt() -> None:
+        async def adopt(directory: Directory) -> None:
             entered.set()
             await go.wait()
-            await desk.parts.adopt()
+            await desk.books.ledger.adopt(directory.nodes)
             adopted.set()
 
-        rows = {row.name: row for row in Tree(desk.parts.office, adopt).endpoints()}
+        desk.parts.office._adopt = adopt
+        rows = {row.name: row for row in Tree(desk.parts.office).endpoints()}
         body = b'{"budget": {"limit_usd": "1"}}'
         asked = Asked(actor="admin", id="org_default", content_type=b"application/json", body=body)
         caller = asyncio.create_task(rows["update_organization"].perform(asked))

@@ -200,3 +200,14 @@ def test_i13_no_answer_within_a_bids_cap_costs_more_than_its_amount(
         images = needs.images_made if needs.fixed is not None else 0
         usage = Usage(input=int(bid.input_bound * part), output=int(longest * part), images=images)
         assert bid.price.charge(usage) <= bid.amount
+
+
+def test_an_answer_that_nothing_caps_is_held_for_whole() -> None:
+    """Where nothing binds and nothing is known, no cap of ours is sent: the client's own is held for as it stands, and
+    without one as much as the longest answers are, or a charge would be clipped below what the host bills.
+    """
+    unknown = target(context_tokens=None, output_tokens=None)
+    (bid,) = offer(Needs(CHAT, 1000, cap=300_000), unknown, available=None)
+    assert (bid.amount, bid.output_cap) == (bid.price.bound(1000, 300_000), None)
+    (bid,) = offer(Needs(CHAT, 1000), unknown, available=None)
+    assert bid.amount >= bid.price.bound(1000, 128_000)

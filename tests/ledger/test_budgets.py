@@ -42,6 +42,7 @@ def test_a_day_is_as_long_as_the_clocks_make_it(day: date, zone: str, starts: st
     """A15: days of 23, 24.5 and 25 hours, and days whose midnight does not exist, begin at their first instant."""
     start_s = day_start_s(day, zone)
     assert local(start_s, zone) == starts
+    assert start_s % 60 == 0
     assert day_start_s(day + timedelta(days=1), zone) - start_s == hours * 3600
 
 
@@ -49,6 +50,7 @@ def test_a_gap_that_begins_before_midnight_ends_the_day_before_early() -> None:
     """Where clocks jump from 23:30 to 00:30 the day begins at 00:30 (Toronto, 30 March 1919)."""
     start_s = day_start_s(date(1919, 3, 31), "America/Toronto")
     assert local(start_s, "America/Toronto") == "1919-03-31 00:30"
+    assert start_s % 60 == 0
     assert local(start_s - 60, "America/Toronto") == "1919-03-30 23:29"
 
 

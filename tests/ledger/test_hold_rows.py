@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from tests.ledger.kit import KEY, NOON_US, ORG, TARGET, Bench, bid, opened, price
 from tollhouse.ledger.prices import Bid
@@ -180,14 +181,15 @@ async def test_each_step_is_waited_for_in_its_turn(tmp_path: Path) -> None:
         assert row(bench)["state"] == "released"
 
 
-async def test_what_is_undone_counts_in_the_day_of_its_hold(tmp_path: Path) -> None:
-    """A hold of the first second of a day, charged and undone after the next midnight: its own day has it, and gives
-    it back, in the usage and in its budget.
+@pytest.mark.parametrize("second", [1, 86_399])
+async def test_what_is_undone_counts_in_the_day_of_its_hold(tmp_path: Path, second: int) -> None:
+    """A hold of the first or last second of a day, charged and undone after the next midnight: its own day has it, and
+    gives it back, in the usage and in its budget.
     """
     async with opened(tmp_path, {KEY: Budget(100_000, "day")}) as bench:
         await bench.credit(100_000)
         midnight_us = NOON_US - NOON_US % 86_400_000_000
-        bench.now_us = midnight_us + 1_000_000
+        bench.now_us = midnight_us + second * 1_000_000
         hold = bench.reserve(5_000)
         bench.now_us += 86_400_000_000
         hold.settle(bid(5_000), Usage(input=3))

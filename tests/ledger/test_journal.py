@@ -221,3 +221,26 @@ async def test_stopping_writes_what_is_queued(tmp_path: Path) -> None:
     await asyncio.sleep(0.1)
     await asyncio.wait_for(journal.stop(), 5)
     store.close()
+
+
+async def test_a_writer_that_dies_is_seen(tmp_path: Path) -> None:
+    """An error that nothing foresaw ends the writer: waiters are told, and nothing more is promised."""
+
+    class Broken(SqliteStore):
+        def apply(self, batch: Batch) -> dict[int, str]:
+            raise MemoryError(batch.number)
+
+    store = Broken(tmp_path / "ledger.db")
+    writer = WriterThread(store)
+    journal = Journal(writer)
+    journal.start()
+    threading.excepthook, said = lambda _: None, threading.excepthook
+    try:
+        with pytest.raises(StorageUnavailable, match="Restart"):
+            await asyncio.wait_for(journal.durable(journal.append((AddAccount(1, "a", allow_debt=True),))), 5)
+        with pytest.raises(StorageUnavailable, match="Restart"):
+            journal.check()
+    finally:
+        threading.excepthook = said
+    await journal.stop()
+    store.close()

@@ -1,17 +1,11 @@
 """The journal, step by step, with a writer that does what the test says: nothing depends on time."""
 
 import asyncio
-import threading
-import time
-from pathlib import Path
 
 import pytest
 
-from tests.ledger.kit import eventually
 from tollhouse.errors import InternalError, StorageUnavailable
-from tollhouse.ledger.journal import MAX_BATCH, MAX_GROUPS, PATIENCE_S, Journal, WriterThread
-from tollhouse.stores.protocol import Batch, Call
-from tollhouse.stores.sqlite import SqliteStore
+from tollhouse.ledger.journal import MAX_BATCH, MAX_GROUPS, PATIENCE_S, Journal
 from tollhouse.types.ledger import AddAccount
 
 DOWN = StorageUnavailable("The disk is full.")
@@ -237,123 +231,39 @@ async def test_stopping_waits_for_what_is_queued_and_for_nothing_else() -> None:
     assert hand.stops == 4
 
 
-# --- the thread ----------------------------------------------------------------------------------------------------
-
-
-class Slow(SqliteStore):
-    """A store that notes when it was called, and fails while it is told to."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.at: list[float] = []
-        self.sizes: list[int] = []
-        self.failing = False
-        self.gate = threading.Event()
-        self.gate.set()
-
-    def apply(self, batch: Batch) -> dict[int, str]:
-        """See `JournalStore`."""
-        self.at.append(time.monotonic())
-        self.sizes.append(len(batch.groups))
-        self.gate.wait(10)
-        if self.failing:
-            raise StorageUnavailable("no")
-        return super().apply(batch)
-
-
-async def test_more_than_one_batch_that_nobody_waits_for_is_written(tmp_path: Path) -> None:
-    """However many groups a moment brings, all of them are on disk soon after, without a further one."""
-    store = Slow(tmp_path / "ledger.db")
-    journal = Journal(WriterThread(store))
-    journal.start()
-    for number in range(1, 2 * MAX_BATCH + 100):
-        journal.append(account(number))
-    await eventually(lambda: journal.landed == journal.appended)
-    assert store.sizes == [MAX_BATCH, MAX_BATCH, 99]
-    await journal.stop()
-    store.close()
-
-
-async def test_many_calls_are_one(tmp_path: Path) -> None:
-    """The writer is woken once for all who call before it begins, and again for those who call after."""
-    store = Slow(tmp_path / "ledger.db")
-    writer = WriterThread(store)
-    journal = Journal(writer)
+async def test_a_group_that_was_refused_does_not_stop_the_stop() -> None:
+    """The writer is stopped also when the last group of all was a program error."""
+    journal, hand = begun()
     journal.append(account(1))
-    for _ in range(50):
-        writer.kick()
-    assert writer._calls.qsize() == 1
-    store.gate.clear()
-    journal.start()
-    await eventually(lambda: bool(store.at))
-    number = journal.append(account(2))
-    waiter = await waiting(journal, number)
-    store.gate.set()
-    await asyncio.wait_for(waiter, 5)
-    assert store.sizes == [1, 1]
+    stopping = asyncio.create_task(journal.stop())
+    await asyncio.sleep(0)
+    journal.land(1, {0: "why not"})
+    await asyncio.wait_for(stopping, 1)
+    assert hand.stops == 1
     await journal.stop()
-    assert not writer._thread.is_alive()
-    store.close()
+    assert hand.stops == 2
 
 
-async def test_a_failing_store_is_tried_again_at_growing_distances(tmp_path: Path) -> None:
-    """After 20 ms, 50 ms, 100 ms: at once often, then ever more rarely; a stop ends it in the middle of a pause."""
-    store = Slow(tmp_path / "ledger.db")
-    store.failing = True
-    journal = Journal(WriterThread(store))
+async def test_patience_is_counted_by_the_clock_of_the_loop() -> None:
+    """Which is virtual in the simulator."""
+    journal = Journal(Hand())
     journal.start()
+    assert journal._now == asyncio.get_running_loop().time
+
+
+async def test_when_the_writer_is_dead_everybody_is_told() -> None:
+    """Those who wait, those who come later, and those who want something new; who asks for what has landed is not."""
+    journal, hand = begun()
     journal.append(account(1))
-    await eventually(lambda: len(store.at) >= 4)
-    pauses = [after - before for before, after in zip(store.at, store.at[1:], strict=False)]
-    assert all(pause >= least for pause, least in zip(pauses, (0.02, 0.05, 0.1), strict=False))
-    assert journal.failing is not None
+    journal.land(1, {})
+    waiter = await waiting(journal, journal.append(account(2)))
+    journal.die()
+    for told in (waiter, journal.durable(2), journal.durable(journal.append(account(3)))):
+        with pytest.raises(StorageUnavailable, match="Restart"):
+            await asyncio.wait_for(told, 1)
+    with pytest.raises(StorageUnavailable, match="Restart") as refused:
+        journal.check()
+    assert refused.value.headers == {"retry-after": "1"}
+    await journal.durable(1)
     await asyncio.wait_for(journal.stop(), 1)
-    tries = len(store.at)
-    assert not journal._writer._thread.is_alive()  # type: ignore[attr-defined]
-    await asyncio.sleep(0.3)
-    assert len(store.at) == tries
-    store.close()
-
-
-def test_a_writer_whose_loop_is_gone_gives_up(tmp_path: Path) -> None:
-    """A program that ends without stopping its journal leaves no thread that tries for ever."""
-    store = Slow(tmp_path / "ledger.db")
-    store.failing = True
-    journal = Journal(WriterThread(store))
-
-    async def leave() -> None:
-        journal.start()
-        journal.append(account(1))
-        await eventually(lambda: bool(store.at))
-
-    asyncio.run(leave())
-    writer = journal._writer
-    assert isinstance(writer, WriterThread)
-    assert writer._stopping.wait(5)
-    tries = len(store.at)
-    time.sleep(0.2)
-    assert len(store.at) == tries
-    writer.stop()
-    assert not writer._thread.is_alive()
-    store.close()
-
-
-async def test_a_writer_that_was_never_started_stops(tmp_path: Path) -> None:
-    """A program that fails before it has begun can still be ended."""
-    store = SqliteStore(tmp_path / "ledger.db")
-    await Journal(WriterThread(store)).stop()
-    store.close()
-
-
-async def test_what_a_call_returns_is_told_when_it_is_durable(tmp_path: Path) -> None:
-    """Its result, whatever it is."""
-    store = SqliteStore(tmp_path / "ledger.db")
-    journal = Journal(WriterThread(store))
-    journal.start()
-    assert await journal.call(lambda _: 42) == 42
-    assert await journal.call(lambda db: db.execute("SELECT 43").fetchall()) == [(43,)]
-    call = Call(lambda _: "x")
-    await journal.durable(journal.append((call,)))
-    assert (call.result, call.error) == ("x", None)
-    await journal.stop()
-    store.close()
+    assert hand.stops == 1

@@ -143,7 +143,7 @@ async def test_a_movement_whose_writing_is_late_counts_when_it_lands(tmp_path: P
         with pytest.raises(StorageUnavailable):
             await post(bench, "grant", 1)
         with pytest.raises(StorageUnavailable):
-            await bench.ledger.write(lambda db: db.execute("SELECT 1").fetchall())
+            await bench.ledger.write(lambda db: db.execute("INSERT INTO mark VALUES ('never', 1)").fetchall())
         with pytest.raises(StorageUnavailable):
             await bench.ledger.set_price(set_by_admin(1), "ada")
         with pytest.raises(StorageUnavailable):
@@ -157,6 +157,7 @@ async def test_a_movement_whose_writing_is_late_counts_when_it_lands(tmp_path: P
         assert (await post(bench, "grant", 50, ("stripe", "e"))).created is False
         assert bench.rows("SELECT count(*) FROM tx") == [(3,)]
         assert bench.rows("SELECT count(*) FROM price") == [(0,)]
+        assert bench.rows("SELECT count(*) FROM mark WHERE name = 'never'") == [(0,)]
 
 
 async def test_a_movement_that_the_database_refuses_moves_nothing(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tollhouse.ledger.pricebook import MAX_KNOWN, PriceBook
+from tollhouse.errors import Unpriced
+from tollhouse.ledger.pricebook import EVERY_MODEL, MAX_KNOWN, PriceBook
 from tollhouse.ledger.prices import MOST_TOKENS, PriceVersion, Rates, Tier, free_price, make_price
 from tollhouse.types.calls import Host, ModelFacts, Prices, PriceTier, Target, Usage
 
@@ -84,6 +85,7 @@ def test_what_is_left_bounds_the_answer() -> None:
     assert version.affordable_output(10, 15) == 1
     assert made(Prices(input=1_000, output=0)).affordable_output(10, 10) == MOST_TOKENS
     assert made(Prices(input=1_000, output=0)).affordable_output(10, 9) == 0
+    assert made(Prices(input=1, output=2)).affordable_output(1_001, 1) == 0
     assert made(Prices(input=0, output=1)).affordable_output(10, 10**9) == MOST_TOKENS
 
 
@@ -135,3 +137,33 @@ def test_a_target_that_has_the_address_of_another_is_not_taken_for_it() -> None:
     gift, taker = Target(free_host(), "gone"), Target(free_host(), "here")
     book._free[id(taker)] = (gift, book.of(gift, 0, "moderations"))
     assert book.of(taker, 0, "moderations").model == "here"
+
+
+# --- hosts of this machine -----------------------------------------------------------------------------------------
+
+
+def local(prices: Prices | None, source: str = "config", *, free: bool | None = None) -> Target:
+    """A model of a host on this machine."""
+    facts = None if prices is None else ModelFacts("m", "m", prices=prices, prices_from=source)
+    return Target(Host("near", "http://127.0.0.1:8000/v1", free=free), "m", facts)
+
+
+def test_half_a_price_in_the_file_is_not_taken_for_a_gift() -> None:
+    """Who writes one of two prices for a local model wants it paid: it is refused, unless the host is called free."""
+    with pytest.raises(Unpriced):
+        PriceBook().of(local(Prices(input=3)), 0)
+    assert PriceBook().of(local(Prices(input=3), free=True), 0).free
+    assert PriceBook(unpriced="free").of(local(Prices(input=3)), 0).free
+    for known in (local(Prices(input=3), "catalogue"), local(Prices(), "catalogue"), local(None)):
+        assert PriceBook().of(known, 0).free
+    whole = PriceBook().of(local(Prices(input=3, output=4)), 0)
+    assert (whole.free, whole.rates.input) == (False, 3)
+
+
+def test_free_models_that_nobody_knows_share_one_version() -> None:
+    """A version is for ever: names that clients invent make no new ones; a model that is known has its own."""
+    host = Host("near", "http://127.0.0.1:8000/v1")
+    invented = [PriceBook().of(Target(host, name), 0) for name in ("a", "b")]
+    assert invented[0].digest == invented[1].digest
+    assert invented[0].model == EVERY_MODEL
+    assert PriceBook().of(local(Prices(), "catalogue"), 0).model == "m"

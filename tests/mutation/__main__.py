@@ -81,14 +81,22 @@ def chosen(options: Options) -> list[Mutant]:
 
 def find_mutants(paths: tuple[str, ...]) -> list[Mutant]:
     """The mutants of some files and folders, but for those that are known to change nothing."""
-    equivalent = read_equivalent(Path(EQUIVALENT))
+    equivalent = tuple(read_equivalent(Path(EQUIVALENT)))
+    return [mutant for mutant in all_mutants(paths) if not any(names(entry, mutant) for entry in equivalent)]
+
+
+def all_mutants(paths: tuple[str, ...]) -> list[Mutant]:
+    """Those too that change nothing."""
     found = []
     for path in map(Path, paths):
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            found += [
-                mutant for mutant in mutants_of(file.read_text(), file.as_posix()) if mutant.name not in equivalent
-            ]
+            found += mutants_of(file.read_text(), file.as_posix())
     return found
+
+
+def names(entry: str, mutant: Mutant) -> bool:
+    """Whether an entry of the list is about a mutant."""
+    return mutant.name.startswith(entry[:-1]) if entry.endswith("*") else mutant.name == entry
 
 
 def read_equivalent(path: Path) -> dict[str, str]:

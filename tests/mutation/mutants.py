@@ -118,8 +118,8 @@ def _below(holder: ast.AST, scope: str, first_line: int) -> Iterator[_Edit]:
 
 def _faults(node: ast.AST, holder: ast.AST, field: str, scope: str) -> Iterator[ast.AST]:
     """What may stand in a node's place."""
-    if isinstance(holder, ast.Raise) or (isinstance(node, ast.BinOp) and not scope and isinstance(node.op, ast.BitOr)):
-        return  # messages; unions of types
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and not scope:
+        return  # a union of types
     make = _MAKERS.get(type(node))
     if make is not None:
         yield from make(node)

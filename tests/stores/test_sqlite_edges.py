@@ -85,6 +85,15 @@ def test_a_batch_that_another_store_landed_is_known(tmp_path: Path) -> None:
     second.close()
 
 
+def test_batches_are_numbered_one_after_the_other(store: SqliteStore) -> None:
+    """No two have one number, so that none is taken for another that has landed."""
+    batches = [Batch([account(number)]) for number in range(1, 5)]
+    for batch in batches:
+        store.apply(batch)
+    assert [batch.number for batch in batches] == [1, 2, 3, 4]
+    assert store.read_now(lambda db: db.execute("SELECT value FROM mark").fetchall()) == [(4,)]
+
+
 def test_a_batch_that_failed_leaves_no_lock_and_no_row(store: SqliteStore) -> None:
     """After a failure in the middle of a batch another connection can write, and the next try writes everything."""
     faults: list[Exception] = [apsw.IOError("gone")]
@@ -97,8 +106,8 @@ def test_a_batch_that_failed_leaves_no_lock_and_no_row(store: SqliteStore) -> No
     batch = Batch([account(1), (Call(fails),)])
     with pytest.raises(StorageUnavailable):
         store.apply(batch)
-    with sqlite3.connect(store.path, timeout=0) as other:
-        other.execute("INSERT INTO mark VALUES ('other', 1)")
+    other = apsw.Connection(str(store.path))
+    other.execute("INSERT INTO mark VALUES ('other', 1)")
     other.close()
     assert store.apply(batch) == {}
     assert accounts(store) == [1]
@@ -164,9 +173,9 @@ def test_a_file_that_is_refused_is_left_free(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(StorageUnavailable) as caught:
         SqliteStore(tmp_path / "t.db")
-    with sqlite3.connect(tmp_path / "t.db", timeout=0) as db:
-        db.execute("INSERT INTO mark VALUES ('x', 1)")
-    db.close()
+    other = apsw.Connection(str(tmp_path / "t.db"))
+    other.execute("INSERT INTO mark VALUES ('x', 1)")
+    other.close()
     assert caught.tb is not None  # which keeps the connection
 
 

@@ -29,6 +29,7 @@ from tollhouse.errors import (
     UpstreamUnavailable,
     let_go,
 )
+from tollhouse.gateway.meter import meter_usage
 from tollhouse.ledger.prices import Bid
 from tollhouse.providers.protocol import ChatDecoder
 from tollhouse.snapshot import Snapshot
@@ -76,7 +77,7 @@ class WholeReply:
 class Attempts:
     """The attempts of one call."""
 
-    __slots__ = ("_bids", "_metrics", "_now", "_snapshot", "_started_at", "_upstream_id", "log", "records")
+    __slots__ = ("_bids", "_decoder", "_metrics", "_now", "_snapshot", "_started_at", "_upstream_id", "log", "records")
 
     def __init__(self, snapshot: Snapshot, bids: tuple[Bid, ...], metrics: Metrics, now: Callable[[], float]) -> None:
         self._snapshot = snapshot
@@ -85,6 +86,7 @@ class Attempts:
         self._now = now
         self._started_at = 0.0
         self._upstream_id: str | None = None
+        self._decoder: ChatDecoder | None = None
         self.log: list[tuple[str, str]] = []
         """For each attempt, the target's id and ``ok`` or the code of its fault."""
         self.records: tuple[AttemptRecord, ...] = ()
@@ -95,7 +97,7 @@ class Attempts:
         faults: list[UpstreamFault] = []
         for bid in self._bids:
             target = bid.target
-            self._upstream_id = None
+            self._upstream_id = self._decoder = None
             try:
                 result = await attempt(bid)
             except UpstreamFault as fault:
@@ -104,7 +106,7 @@ class Attempts:
                 fault.headers.setdefault("x-tollhouse-target", target.id)
                 if isinstance(fault, UpstreamAuth):  # only an operator can mend it: an SDK need not try again
                     fault.headers.setdefault("x-should-retry", "false")
-                self._record(target, fault)
+                self._record(target, fault, self._wasted(bid))
                 let_go(fault)
                 faults.append(fault)
                 if not fault.retryable:
@@ -114,14 +116,19 @@ class Attempts:
                 return result
         raise self._failure(faults)
 
-    def _record(self, target: Target, fault: UpstreamFault | None) -> None:
+    def _wasted(self, bid: Bid) -> int:
+        """What an attempt that failed cost all the same, as far as its host has said, in nano-USD: the operator's."""
+        usage = meter_usage(self._decoder.usage) if self._decoder is not None else None
+        return bid.price.charge(usage) if usage is not None else 0
+
+    def _record(self, target: Target, fault: UpstreamFault | None, cost_nusd: int = 0) -> None:
         outcome = label = "ok"
         if fault is not None:
             outcome = fault.code or "rejected"
             label = type(fault).code or "rejected"  # the class's: a host's own codes are without number
         self.log.append((target.id, outcome))
         took_ms = int((self._now() - self._started_at) * 1000)
-        self.records += (AttemptRecord(target.id, outcome, self._upstream_id, took_ms),)
+        self.records += (AttemptRecord(target.id, outcome, self._upstream_id, took_ms, cost_nusd),)
         self._metrics.add("tollhouse_attempts", target.host.name, label)
 
     def _failure(self, faults: list[UpstreamFault]) -> UpstreamFault:
@@ -171,7 +178,7 @@ class Attempts:
         target = bid.target
         provider = self._snapshot.providers[target.host.provider]
         encoded = provider.encode_chat(call, target, bid.output_cap)
-        decoder = provider.decode_chat(call, target)
+        decoder = self._decoder = provider.decode_chat(call, target)
         incoming = await self.exchange(target, encoded.outgoing)
         try:
             body = await incoming.read(self._snapshot.max_response_bytes)
@@ -187,7 +194,7 @@ class Attempts:
         target = bid.target
         provider = self._snapshot.providers[target.host.provider]
         encoded = provider.encode_chat(call, target, bid.output_cap)
-        decoder = provider.decode_chat(call, target)
+        decoder = self._decoder = provider.decode_chat(call, target)
         incoming = await self.exchange(target, encoded.outgoing)
         stream = OpenStream(bid, incoming, decoder, encoded.dropped)
         opened = False

@@ -19,14 +19,19 @@ from tollhouse.ledger.prices import Bid, PriceVersion, short_of
 from tollhouse.settings.keys import Billing
 from tollhouse.types.calls import Plan, Target
 
-UNKNOWN_OUTPUT_TOKENS = 32_768
-"""The longest answer of a model of which nothing is known."""
+UNKNOWN_OUTPUT_TOKENS = 131_072
+"""The longest answer of a model of which nothing is known. Where no cap is sent, what an answer exceeds it by is the
+operator's loss: so it is what the longest of all write.
+"""
 MOST_OWN_TOKENS = 131_072
 """The most that a client's own cap counts for at such a model."""
+LEGACY_CAP_TOKENS = 16
+"""What OpenAI's completions answer with at most where the client says nothing (its API reference)."""
 UNKNOWN_CONTEXT_TOKENS = 1_048_576
 LEAST_OUTPUT_TOKENS = 16
 """An answer shorter than this is not worth its prompt: the Responses API takes no smaller cap."""
 _IMAGE_KINDS = "images/"
+_LEGACY = "completions"
 
 
 def bids(
@@ -71,9 +76,12 @@ def bid_for(needs: Needs, target: Target, price: PriceVersion, available_nusd: i
         return price.bound(prompt, cap * needs.choices + needs.beside, audio=needs.sounds)
 
     if available_nusd is None:
-        uncapped = most or UNKNOWN_OUTPUT_TOKENS if needs.cap is None else min(needs.cap, max(most, MOST_OWN_TOKENS))
+        uncapped = most or UNKNOWN_OUTPUT_TOKENS
+        if needs.cap is not None:  # it is the one that is sent, so it is what has to be held
+            uncapped = min(needs.cap, max(most, MOST_OWN_TOKENS)) if most else needs.cap
         return Bid(target, price, amount(uncapped), None, prompt)
     if needs.cap is None:
+        default_cap = LEGACY_CAP_TOKENS if needs.kind == _LEGACY else default_cap
         cap = min(default_cap, most or default_cap)
         needed = amount(cap)
         if needed > available_nusd:

@@ -2,6 +2,7 @@
 passes on what may go, `close` makes the last bytes with what it cost, `send_last` sends them.
 """
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,8 @@ from tollhouse.web.exchange import EVENTS, Exchange
 from tollhouse.web.heads import json_body
 
 JSON = "application/json"
+MARK_S = 1.0
+"""How often a stream tells the ledger how far it has come; shorter ones never do."""
 _DONE = b"[DONE]"
 _FAILED = frozenset({"response.failed", "error"})
 _LAST = frozenset({"response.completed", "response.incomplete"}) | _FAILED
@@ -79,6 +82,7 @@ class Carried:
         self._headers = ""
         self._last: list[tuple[bytes, Any]] = []
         self._last_bytes = b""
+        self._mark_at = time.monotonic() + MARK_S
         self.delivered = self.failed = False
 
     @property
@@ -133,6 +137,10 @@ class Carried:
         self._visit.record(data)
         exchange.write(data)
         self.delivered = True
+        if (now := time.monotonic()) >= self._mark_at and (hold := self._visit.hold) is not None:
+            usage = self._meter.usage()
+            hold.progress(self._answer.bid, usage.prompt, usage.completion)
+            self._mark_at = now + MARK_S
 
     async def _carry_events(self, exchange: Exchange) -> None:
         answer = self._answer

@@ -20,10 +20,13 @@ from tollhouse.gateway.quote import refuse_dearer
 from tollhouse.ledger.holds import Hold
 from tollhouse.ledger.ledger import Ledger
 from tollhouse.ledger.pricebook import PriceBook
+from tollhouse.ledger.prices import short_of
+from tollhouse.ledger.wallet import Shortage
 from tollhouse.snapshot import Live
 from tollhouse.telemetry.metrics import Metrics
 from tollhouse.tenancy.directory import allows_kind, allows_model
 from tollhouse.types.calls import Plan, Usage
+from tollhouse.types.money import format_usd
 from tollhouse.types.tenancy import Principal
 from tollhouse.web.exchange import Exchange
 
@@ -133,7 +136,11 @@ class Visit:
         if _MAX_COST in self.exchange.headers:
             offered = refuse_dearer(offered, self.exchange.headers[_MAX_COST])
         self.lease.reserve(plan.requested, expected_tokens(offered[0].input_bound, needs))
-        self.hold = ledger.reserve(self.exchange.request_id, principal, needs.kind, plan.requested, offered)
+        try:
+            self.hold = ledger.reserve(self.exchange.request_id, principal, needs.kind, plan.requested, offered)
+        except Shortage as short:  # a period has ended since the bids were made
+            needed = max([bid.amount for bid in offered])
+            raise short_of(needed, short.available, billing.credits_per_usd) from None
         return self.hold
 
     @property
@@ -218,7 +225,8 @@ def name_budget(fault: InsufficientBalance, gate: Gate, principal: Principal) ->
             fault.code = "budget_exceeded"
             name = gate.keyring.directory.nodes[budget.node].id
             until = f" until {_utc(budget.resets_at_s)}" if budget.resets_at_s is not None else ""
-            fault.message = f"The budget of {name} is used up{until}. {fault.message}"
+            state = f"has ${format_usd(left)} left" if left else "is used up"
+            fault.message = f"The budget of {name} {state}{until}. {fault.message}"
             break
     return fault
 

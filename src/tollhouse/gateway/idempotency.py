@@ -47,6 +47,8 @@ REPLAYED_HEADER, ORIGINAL_HEADER = "idempotent-replayed", "x-tollhouse-original-
 MAX_NAME_CHARS = 255
 LIFETIME_S = 24 * 3600
 MAX_KEPT_BYTES = 8 << 20
+MAX_KEPT_BYTES_A_DAY = 256 << 20
+"""Of one API key's answers in a day: what is past it is not kept, and repeats get 409 as for one that is too large."""
 SWEEP_S = 600
 _SWEEP_ROWS = 200
 _VISIBLE = re.compile(rb"[\x21-\x7e]{1,%d}" % MAX_NAME_CHARS)
@@ -138,9 +140,12 @@ class Running:
             self._kept.clear()
 
     def finish(self, status: int, content_type: str) -> None:
-        """The answer is whole. Call it beside the settlement, with no wait between: one commit carries both."""
-        body = b"".join(self._kept) if self._size <= MAX_KEPT_BYTES else None
+        """The answer is whole. Call it beside the settlement, with no wait between: both go to the writer together. A
+        crash in that instant leaves a charge without an answer, never an answer without its charge.
+        """
         claim = self.claim
+        fits = self._size <= MAX_KEPT_BYTES and self._desk.may_keep(claim.key, self._size)
+        body = b"".join(self._kept) if fits else None
         self._desk.books.append_call(lambda db: rows.finish(db, claim, status, content_type, body))
 
     def close(self, *, charged: bool) -> None:
@@ -181,6 +186,8 @@ class Idempotency:
     def __init__(self, books: Books, now: Callable[[], float] = time.time) -> None:
         self.books = books
         self._now = now
+        self._day = 0
+        self._kept_bytes: dict[int, int] = {}
         self._running: dict[tuple[int, str], _First] = {}
         self._swept_at = 0
 
@@ -212,6 +219,18 @@ class Idempotency:
             if not known or stored is not None:
                 self.leave(claim, forget=not known)
         return Running(self, claim) if stored is None else _replay(stored, fingerprint)
+
+    def may_keep(self, key: int, size: int) -> bool:
+        """Whether one more answer of this size is kept for a key today, counting it."""
+        day = int(self._now()) // LIFETIME_S
+        if day != self._day:
+            self._day = day
+            self._kept_bytes.clear()
+        total = self._kept_bytes.get(key, 0) + size
+        if total > MAX_KEPT_BYTES_A_DAY:
+            return False
+        self._kept_bytes[key] = total
+        return True
 
     def leave(self, claim: Claim, *, forget: bool) -> None:
         """A request no longer runs; its row goes too where ``forget`` says so."""

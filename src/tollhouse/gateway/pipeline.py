@@ -16,7 +16,7 @@ from typing import Any
 
 from tollhouse.dialects.openai import ChatStream, normalise_reply
 from tollhouse.dialects.usage import usage_object
-from tollhouse.errors import Fault, StorageUnavailable, UpstreamFault
+from tollhouse.errors import Fault, UpstreamFault
 from tollhouse.gateway import router
 from tollhouse.gateway.annotate import annotate_reply, cost_header, priced
 from tollhouse.gateway.attempts import Attempts, OpenStream
@@ -81,25 +81,28 @@ class ChatPipeline:
     async def _complete(self, visit: Visit, call: ChatCall, hold: Hold) -> None:
         exchange = visit.exchange
         attempts = self._attempts(visit, hold)
+        stands = False
         try:
             answer = await attempts.first(lambda bid: attempts.complete(call, bid))
             usage = meter_reply(answer.decoder.usage, call, answer.reply)
+            reply = normalise_reply(answer.reply, *identify_answer(answer.reply), call.model, metered=usage)
             cost_nusd = hold.settle(answer.bid, usage, attempts.records)
             visit.settled(usage)
+            annotate_reply(reply, cost_nusd, visit.notes())
+            body = json_body(reply)
+            visit.record_end(body, "application/json")
+            headers = attempts.headers(answer.target, answer.dropped) + cost_header(cost_nusd) + visit.lease.headers()
+            await hold.durable()
+            stands = True
+        except asyncio.CancelledError:  # the client has left: what its host had finished by then is its own
+            stands = True
+            raise
         finally:
             if hold.open:
                 hold.release(attempts.records)
-        reply = normalise_reply(answer.reply, *identify_answer(answer.reply), call.model, metered=usage)
-        annotate_reply(reply, cost_nusd, visit.notes())
-        body = json_body(reply)
-        visit.record_end(body, "application/json")
-        try:
-            await hold.durable()
-        except StorageUnavailable:
-            hold.undo()
-            raise
+            elif not stands:
+                hold.undo()
         exchange.notes["model"] = answer.target.id
-        headers = attempts.headers(answer.target, answer.dropped) + cost_header(cost_nusd) + visit.lease.headers()
         exchange.reply(200, body, headers)
 
     async def _stream(self, visit: Visit, call: ChatCall, hold: Hold) -> None:
@@ -143,6 +146,7 @@ class ChatPipeline:
         exchange, decoder, incoming = visit.exchange, stream.decoder, stream.incoming
         now = self._now
         mark_at = now() + _MARK_S
+        prompt_tokens = 0
         first = writer.encode(stream.chunks)
         visit.record(first)
         exchange.write(first)
@@ -154,7 +158,8 @@ class ChatPipeline:
                 exchange.write(events)
                 await exchange.flush()
                 if now() >= mark_at:
-                    hold.progress(stream.bid, estimate_prompt(call.body), writer.tokens())
+                    prompt_tokens = prompt_tokens or estimate_prompt(call.body)
+                    hold.progress(stream.bid, prompt_tokens, writer.tokens())
                     mark_at = now() + _MARK_S
             if not data:
                 return

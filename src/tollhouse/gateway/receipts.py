@@ -28,7 +28,7 @@ def describe_request(request: Request, credits_per_usd: int) -> dict[str, Any]:
         "key": request.key_id,
         "key_name": request.key_name,
         "created_at": request.opened_at_us // _US,
-        "duration_ms": None if closed is None else (closed - request.opened_at_us) // 1000,
+        "duration_ms": None if closed is None else max(0, closed - request.opened_at_us) // 1000,  # the clock may step
         **amounts("held", request.amount_nusd, credits_per_usd),
         "cost": usd_json(request.charge_nusd),
         **amounts("cost", request.charge_nusd, credits_per_usd),

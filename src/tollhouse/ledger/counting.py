@@ -103,8 +103,10 @@ class Counting:
     async def landed(self, number: int) -> None:
         """Returns when a group is on disk, however long the store takes to take it."""
         while number > self._journal.landed:
-            with suppress(StorageUnavailable):
+            try:
                 await self._journal.durable(number)
+            except StorageUnavailable:
+                await asyncio.sleep(_PACE_S)
 
     def _window(self, node: int) -> Window:
         return self._wallet.window(node, self._clock_us() / _US)

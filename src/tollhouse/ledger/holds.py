@@ -100,9 +100,9 @@ class Hold:
         What the usage comes to beyond the hold is not the customer's: the host has broken its own cap. It is written
         down as ``clipped``.
         """
+        due = bid.price.charge(usage)
         self._resolve(SETTLED)
         row, books = self._row, self._books
-        due = bid.price.charge(usage)
         charge = self.charge_nusd = min(due, row.amount)
         books.wallet.settle(self.grip, charge)
         now_us = books.clock_us()

@@ -34,11 +34,11 @@ PATIENCE_S = 5.0
 """How long a waiter waits for a store that does not write."""
 MAX_GROUPS = 50_000
 """More than this waiting means that the store has not kept up for seconds: new work is refused."""
-SPACING_S = 0.0003
-LEAST_SPACING_S, MOST_SPACING_S = 0.0005, 0.003
-"""After a commit the writer rests for `SPACING_S` for each group that the commit carried, within these bounds. At a
-thousand requests a second a commit waits for nothing that anybody notices; at ten thousand, where a request waits for
-the processor anyway, each carries dozens, and its fixed cost (some 100 us) is shared by them.
+FEW_GROUPS = 4
+SPACING_S, MOST_SPACING_S = 0.0003, 0.003
+"""A commit that carried more than a few groups is followed by a rest of so much for each, at most. Below that nobody
+waits for anything but the disk; above it, where requests wait for the processor anyway, each commit carries dozens, and
+its fixed cost (some 100 us) is shared by them.
 """
 MAX_BATCH = 1024
 _RETRY_S = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -75,6 +75,7 @@ class Journal:
         self.commits = 0
         self.failing: StorageUnavailable | None = None
         self._failing_since = 0.0
+        self._is_dead = False
         self.on_broken: Callable[[str], None] = lambda _why: None
         """Told when the database refused a group: a program error."""
 
@@ -88,8 +89,8 @@ class Journal:
 
     async def stop(self) -> None:
         """Writes what is queued and ends. What a failing store does not take is lost, and nobody was told of it."""
-        if self.appended > self.landed and self.failing is None:
-            with suppress(StorageUnavailable):
+        if self.failing is None:
+            with suppress(StorageUnavailable, InternalError):  # whoever waits for it is told
                 await self.durable(self.appended)
         self._writer.stop()
 
@@ -120,6 +121,8 @@ class Journal:
         if number > self.landed:
             if self._loop is None:
                 raise RuntimeError("the journal has not been started")
+            if self._is_dead:
+                self.check()
             waiter = self._loop.create_future()
             self._waiters.append((number, waiter))
             self._writer.kick()
@@ -168,6 +171,13 @@ class Journal:
         if count == MAX_BATCH:  # there may be more, and whoever waits for it has called already
             self._writer.kick()
 
+    def die(self) -> None:
+        """The writer has ended, by an error of the program or the system. Nothing can be promised until a restart."""
+        self._is_dead = True
+        self._failing_since = -PATIENCE_S
+        self.failing = StorageUnavailable("The ledger's writer has stopped. Restart the gateway.")
+        self.fail(self.failing)
+
     def fail(self, fault: StorageUnavailable) -> None:
         """The store does not take a batch; the writer will try again. Whoever has waited for `PATIENCE_S` is told."""
         now = self._now()
@@ -211,11 +221,19 @@ class WriterThread:
             self._thread.join(timeout=2.0)
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        finally:
+            if not self._stopping.is_set():
+                self._tell(self._journal.die)
+
+    def _serve(self) -> None:
         while self._calls.get():
             self._called = False
             if groups := self._journal.take():
                 self._write(groups)
-                time.sleep(min(max(SPACING_S * len(groups), LEAST_SPACING_S), MOST_SPACING_S))
+                if len(groups) > FEW_GROUPS:
+                    time.sleep(min(SPACING_S * len(groups), MOST_SPACING_S))
 
     def _write(self, groups: list[Group]) -> None:
         """Writes one batch, however long it takes."""

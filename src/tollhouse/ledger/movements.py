@@ -78,11 +78,11 @@ def audit_price(db: apsw.Connection, price: PriceVersion, at_s: int, actor: str)
 
 def spent_in_window(db: apsw.Connection, node: int, start_s: int, end_s: int) -> tuple[int, int]:
     """What the ledger says a node has spent in a window, and how much of it its row of ``spend`` counts already."""
-    end_us = end_s * _US if end_s < FOREVER_S else 1 << 62
-    total = db.execute(_SPENT, (start_s * _US, end_us, node)).fetchone()
-    query = "SELECT amount FROM spend WHERE node = ? AND window_start = ?"
-    counted = db.execute(query, (node, start_s)).fetchone()
-    return int(total[0]) if total else 0, int(counted[0]) if counted else 0
+    span_us = (start_s * _US, min(end_s * _US, FOREVER_S))
+    query = "SELECT coalesce(sum(amount), 0) FROM spend WHERE node = ? AND window_start = ?"
+    ((total,),) = db.execute(_SPENT, (*span_us, node)).fetchall()
+    ((counted,),) = db.execute(query, (node, start_s)).fetchall()
+    return int(total), int(counted)  # type: ignore[arg-type]  # both are integers
 
 
 def forget_spending(db: apsw.Connection, node: int) -> None:

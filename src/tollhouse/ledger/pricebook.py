@@ -7,7 +7,7 @@ the first of these that says anything decides.
 2. The operator's file, where it prices the model: ``[providers.X.models.Y]``.
 3. The vendor's free kinds of endpoint, then ``[providers.X] free = true``.
 4. The catalogue, by exactly this host and model. There is no match by prefix or likeness.
-5. A host on this machine, unless ``free = false``.
+5. A host on this machine is free, unless ``free = false``, or its file has half a price of the model.
 6. ``[billing] unpriced``: free, or refused. It is never taken for 0 in silence.
 
 What was found is kept for each target until the next version comes into effect, so asking is one dictionary hit.
@@ -20,6 +20,7 @@ from tollhouse.ledger.prices import CATALOGUE, CONFIG, PriceVersion, free_price,
 from tollhouse.settings.urls import is_loopback
 from tollhouse.types.calls import Target
 
+EVERY_MODEL = "*"
 MAX_KNOWN = 8192
 """Targets remembered; clients invent models, so the memory is emptied rather than grown."""
 _EVER = 2**63
@@ -101,8 +102,12 @@ class PriceBook:
             listed = make_price(host.name, target.model, facts.prices, source=facts.prices_from, tiers=facts.tiers)
         if listed is not None and (listed.source == CONFIG or not host.free):
             return listed
-        free = is_loopback(host.base_url) if host.free is None else host.free
-        return free_price(host.name, target.model) if free or self._unpriced == "free" else None
+        half = listed is None and facts is not None and facts.prices_from == CONFIG  # too little to charge by
+        free = is_loopback(host.base_url) and not half if host.free is None else host.free
+        if not (free or self._unpriced == "free"):
+            return None
+        # Clients invent models on open hosts, and a version is for ever: all that nobody knows share one.
+        return free_price(host.name, target.model if target.facts is not None else EVERY_MODEL)
 
 
 def unpriced_text(target: Target) -> str:

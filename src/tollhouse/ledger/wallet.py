@@ -169,7 +169,7 @@ class Wallet:
         window = Window(node, meter.budget.limit_nusd, span, self._spent.get((node, span[0]), 0))
         self._bounds.clear()
         windows = sorted([*meter.windows, window], key=_start)
-        old = [kept for kept in windows[:-_KEPT_WINDOWS] if not kept.held]
+        old = [kept for kept in windows[:-_KEPT_WINDOWS] if not kept.held and kept is not window]
         self._spent.update({(node, gone.start_s): gone.spent for gone in old})
         meter.windows = [kept for kept in windows if kept not in old]
         return window

@@ -26,10 +26,7 @@ from tollhouse.stores.schema import MIGRATIONS
 _PATIENCE_S = 2.0
 _PACE_S = 0.01
 _WAL_PAGES = 4000
-_REFUSED = (
-    *(apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.RangeError, apsw.SQLError),
-    *(OverflowError, TypeError, ValueError),  # a number of more than 64 bits, no SQL value, a text that is not UTF-8
-)
+_REFUSED = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.RangeError, apsw.SQLError)
 """What a statement is refused for by what it says; every other error is the database's condition."""
 _UNFIT = (OverflowError, TypeError, ValueError)
 """What the driver says of a value that no column takes: an integer of more than 64 bits, half of a surrogate pair. One

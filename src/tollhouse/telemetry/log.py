@@ -45,7 +45,7 @@ class Log:
         self._threshold = LEVELS.index(level)
         self._access = access and self._threshold <= LEVELS.index("info")
         self._text = text
-        self._sink = sink if sink is not None else sys.stderr.buffer
+        self._sink = sink if sink is not None else _unbuffered(sys.stderr.buffer)
         self._records: list[dict[str, Any]] = []
         self._batches: queue.Queue[tuple[bytes, int]] | None = None
         self.dropped = 0
@@ -101,11 +101,22 @@ class Log:
             batches.task_done()
 
     def _write(self, data: bytes, lines: int) -> None:
+        rest = data
         try:
-            self._sink.write(data)
+            while rest and (taken := self._sink.write(rest)):
+                rest = rest[taken:]
+            if rest:  # a pipe that is full and does not wait
+                self.dropped += lines
             self._sink.flush()
         except (OSError, ValueError):
             self.dropped += lines
+
+
+def _unbuffered(stream: Any) -> Any:
+    """What a stream writes to. In a buffer, what a full disk did not take would be tried again as the process ends, and
+    fail its exit code.
+    """
+    return getattr(stream, "raw", stream)
 
 
 def _render(record: dict[str, Any]) -> bytes:

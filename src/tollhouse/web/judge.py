@@ -4,6 +4,7 @@
 folded lines) is not looked at again here.
 """
 
+import re
 from typing import Protocol
 
 from tollhouse.errors import Fault, HeadersTooLarge, InvalidRequest, Overloaded, PayloadTooLarge, UnsupportedMedia
@@ -18,6 +19,8 @@ class Load(Protocol):
     bodies_bytes: int
 
 
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+"""A name or an address, and a port (RFC 3986 section 3.2.2); without the comma, the mark of two that were joined."""
 _RARE = frozenset({b"transfer-encoding", b"content-encoding", b"expect"})
 
 
@@ -31,8 +34,11 @@ def judge_head(exchange: Exchange, version: str, load: Load, *, overlong: bool) 
         return HeadersTooLarge(f"The head is over {limits.max_header_bytes} bytes or {limits.max_headers} headers.")
     if version not in ("1.1", "1.0"):  # the parser reads a request line without a version as HTTP/0.9, and reads 2.0
         return InvalidRequest("Only HTTP/1.1 and HTTP/1.0 are spoken here (RFC 9112 section 2.3).")
-    if b"host" not in headers and version == "1.1":
+    host = headers.get(b"host")
+    if host is None and version == "1.1":
         return InvalidRequest("The Host header is missing (RFC 9112 section 3.2).")
+    if host is not None and _HOST.fullmatch(host) is None:
+        return InvalidRequest("The Host header is malformed (RFC 9112 section 3.2).")
     if not exchange.path.startswith(b"/") and exchange.path != b"*":
         return InvalidRequest("Only the origin form of a request target is read here, as in 'POST /v1/...'.")
     if not _RARE.isdisjoint(headers) and (fault := _judge_rare(exchange)) is not None:

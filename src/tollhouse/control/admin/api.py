@@ -45,15 +45,11 @@ class AdminParts:
         """The setting of the moment."""
         return self.live.snapshot.settings.billing.credits_per_usd
 
-    async def adopt(self) -> None:
-        """Makes the wallet follow the tree."""
-        await self.ledger.adopt(self.office.directory.nodes)
-
 
 def endpoints(parts: AdminParts) -> tuple[Endpoint, ...]:
     """Every endpoint, the document of all of them last."""
     rows = (
-        *Tree(parts.office, parts.adopt).endpoints(),
+        *Tree(parts.office).endpoints(),
         *Accounts(parts.ledger, parts.directory, parts.credits_per_usd).endpoints(),
         *PricePages(parts.ledger, parts.live, parts.book).endpoints(),
         *UsagePages(parts.ledger, parts.directory, parts.credits_per_usd).endpoints(),

@@ -5,7 +5,7 @@ force when it is answered: durable, in the directory that requests read, and in 
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from math import inf
@@ -64,13 +64,10 @@ KINDS = (
 
 
 class Tree:
-    """The handlers. ``adopt`` makes the wallet follow the directory; it is awaited before a change is answered."""
+    """The handlers. The office answers when a change is durable and in force."""
 
-    def __init__(
-        self, office: Office, adopt: Callable[[], Awaitable[None]], clock_s: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, office: Office, clock_s: Callable[[], float] = time.time) -> None:
         self._office = office
-        self._adopt = adopt
         self._clock_s = clock_s
 
     # --- the rows --------------------------------------------------------------------------------------------
@@ -191,9 +188,7 @@ class Tree:
         return self._show(view, self._office.directory)
 
     async def _act(self, call: Call, work: Callable[[Desk], Any]) -> Any:
-        done = await self._office.act(call.actor, work)
-        await self._adopt()
-        return done
+        return await self._office.act(call.actor, work)
 
     # --- showing ---------------------------------------------------------------------------------------------
 

@@ -305,7 +305,7 @@ def show_request(
         key=request.key_id,
         key_name=request.key_name,
         created_at=request.opened_at_us // _US,
-        duration_ms=None if closed is None else (closed - request.opened_at_us) // 1000,
+        duration_ms=None if closed is None else max(0, closed - request.opened_at_us) // 1000,  # the clock may step
         held_usd=format_usd(request.amount_nusd),
         cost_usd=format_usd(request.charge_nusd),
         written_off_usd=format_usd(request.clipped_nusd),
