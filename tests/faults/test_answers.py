@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes.chaos import Await, ChaosUpstream, Pause, Send, Step, chunk, chunked, whole
 from tests.fakes.door import Door, eventually, opened
-from tests.fakes.openai_wire import DONE, IDENTITY, LAST_USAGE, STOP, completion, delta, event, failure, words
+from tests.fakes.openai_wire import DONE, IDENTITY, LAST_USAGE, STOP, completion, delta, event, failure, stream, words
 from tests.faults.kit import ASK, BILLED_NUSD, PATIENT, STREAM, delivered_nusd, judged, pays, priced, till
 from tests.gateway.test_upstream_faults import SSE
 
@@ -163,3 +163,21 @@ async def test_s44_a_thousand_ways_of_leaving_early_are_never_free_and_never_dou
         charges = [hold.charge for hold in await judged(door)]
         assert charges == [delivered_nusd("word")] * 80
         assert len(up.requests) == 80
+
+
+async def test_i12_what_a_failed_attempt_cost_is_entered_as_the_operators() -> None:
+    """A host that counts tokens and then fails has been paid for by the operator, not by the client."""
+    counted = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
+    told = event({"choices": [], "usage": counted}) + event({"error": {"message": "no", "type": "server_error"}})
+    async with ChaosUpstream([Send(chunked(told))]) as bad, ChaosUpstream([Send(stream("hi"))]) as good:
+        async with opened(priced(bad, good)) as door:
+            await pays(door)
+            answer = await door.post({**ASK, "model": "both", "stream": True})
+            assert answer.text == "hi"
+            await judged(door)
+            query = (
+                "SELECT account.name, entry.amount FROM entry JOIN tx ON tx.id = entry.tx"
+                " JOIN account ON account.id = entry.account WHERE tx.kind = 'cost' ORDER BY account.name"
+            )
+            found = door.app.parts.books.store.read_now(lambda db: db.execute(query).fetchall())
+            assert found == [("provider:up:cost", 450_000), ("sys:absorbed", -450_000)]

@@ -211,3 +211,11 @@ def test_an_answer_that_nothing_caps_is_held_for_whole() -> None:
     assert (bid.amount, bid.output_cap) == (bid.price.bound(1000, 300_000), None)
     (bid,) = offer(Needs(CHAT, 1000), unknown, available=None)
     assert bid.amount >= bid.price.bound(1000, 128_000)
+
+
+def test_the_legacy_endpoint_answers_no_longer_than_openais_does_by_default() -> None:
+    """Completions without ``max_tokens`` have OpenAI's 16 where money binds, not the operator's default for chat."""
+    (bid,) = offer(Needs("completions", 100), available=10**9)
+    assert bid.output_cap == 16
+    (own,) = offer(Needs("completions", 100, cap=300), available=10**9)
+    assert own.output_cap == 300

@@ -25,6 +25,7 @@ from tollhouse.gateway import idempotency
 from tollhouse.gateway.idempotency import (
     LIFETIME_S,
     MAX_KEPT_BYTES,
+    MAX_KEPT_BYTES_A_DAY,
     SWEEP_S,
     Idempotency,
     Running,
@@ -315,3 +316,15 @@ async def test_a_name_that_was_given_back_is_not_its_requests(tmp_path: Path) ->
         waiting.cancel()
         await asyncio.wait([waiting])
         assert isinstance(await once.begin(who, "k", PRINT, "req_same"), Running)
+
+
+async def test_what_is_kept_of_a_key_in_a_day_is_bounded(tmp_path: Path) -> None:
+    """Past the bound answers are not kept for that key until the next day; other keys are not concerned."""
+    clock = Clock()
+    async with opened_house(tmp_path) as house:
+        once = Idempotency(house.ledger, clock)
+        assert once.may_keep(1, MAX_KEPT_BYTES_A_DAY)
+        assert not once.may_keep(1, 1)
+        assert once.may_keep(2, 1)
+        clock.now_s += LIFETIME_S
+        assert once.may_keep(1, 1)

@@ -5,7 +5,7 @@ import pytest
 from tollhouse.errors import Unpriced
 from tollhouse.ledger.pricebook import MAX_KNOWN, PriceBook
 from tollhouse.ledger.prices import PriceVersion, make_price
-from tollhouse.types.calls import Host, ModelFacts, Prices, PriceTier, Target
+from tollhouse.types.calls import Host, ModelFacts, Prices, PriceTier, Target, Usage
 
 FAR = Host("far", "https://api.far.example/v1")
 NEAR = Host("near", "http://127.0.0.1:8000/v1")
@@ -124,3 +124,13 @@ def test_invented_models_do_not_fill_the_memory() -> None:
         assert book.of(target, 0, "moderations").free
     assert len(book._known) <= MAX_KNOWN
     assert len(book._free) <= MAX_KNOWN
+
+
+def test_models_that_clients_invent_share_one_free_version() -> None:
+    """A version is written down for ever: names that nobody knows, on a host that is free, do not make one each."""
+    book = PriceBook()
+    first, second = (book.of(Target(NEAR, name), 0) for name in ("invented", "another"))
+    known = book.of(Target(NEAR, "known", ModelFacts("known", "known")), 0)
+    assert first.digest == second.digest
+    assert known.digest != first.digest
+    assert all(version.charge(Usage(input=9, output=9)) == 0 for version in (first, second, known))

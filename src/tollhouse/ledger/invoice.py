@@ -155,6 +155,6 @@ def _day(number: int, cell: str) -> date | None:
             value = float(cell)
             return datetime.fromtimestamp(value / 1000 if value > _MILLISECONDS else value, UTC).date()
         at = datetime.fromisoformat(cell.replace(" UTC", "+00:00"))
-    except (ValueError, OverflowError, OSError) as error:
+        return (at.astimezone(UTC) if at.tzinfo is not None else at).date()
+    except (ValueError, OverflowError) as error:
         raise InvoiceUnreadable(f"Line {number}: {cell!r} is not a date.") from error
-    return (at.astimezone(UTC) if at.tzinfo is not None else at).date()
