@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.settings.reader import HOME, KNOWN, faults, read
 from tollhouse import config
 from tollhouse.config import ConfigInvalid, Problem
-from tollhouse.settings.keys import SECTIONS, ModelKeys, ProviderKeys, QuirkKeys
+from tollhouse.settings.keys import SECTIONS
+from tollhouse.settings.provider_keys import ModelKeys, ProviderKeys, QuirkKeys
 from tollhouse.settings.reading import MAX_FILE_BYTES, keys
 from tollhouse.types.wire import Timeouts
 

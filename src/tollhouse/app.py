@@ -30,6 +30,7 @@ from tollhouse.control.admin.api import routes as admin_routes
 from tollhouse.control.jobs import repeat
 from tollhouse.control.pages import Pages
 from tollhouse.control.reload import Reloader
+from tollhouse.dialects.openai_client import OPENAI
 from tollhouse.gateway.credits import CreditsPage
 from tollhouse.gateway.gate import Gate
 from tollhouse.gateway.limits import Limits
@@ -103,7 +104,7 @@ class App:
         self.limits.alert = lambda tier: log.event("warning", "tier_unknown", tier=tier)
         self.gate = Gate(live, books.keyring, self.limits, books.ledger, books.prices, metrics)
         self.started_at = int(time.time())
-        chat = ChatPipeline(self.gate)
+        chat = ChatPipeline(self.gate, OPENAI)
         relay = RelayPipeline(self.gate)
         models = ModelPages(live, books.keyring, metrics, self.started_at)
         credit = CreditsPage(live, books.keyring, books.ledger)

@@ -15,7 +15,8 @@ from typing import Any
 from tollhouse.settings.aliases import read_aliases
 from tollhouse.settings.files import check_authorities, check_weights
 from tollhouse.settings.hosts import read_providers
-from tollhouse.settings.keys import SECTIONS, Billing, Cors, ProviderSettings, Server, Settings, TimeoutKeys, Upstream
+from tollhouse.settings.keys import SECTIONS, Billing, Cors, Server, Settings, TimeoutKeys, Upstream
+from tollhouse.settings.provider_keys import ProviderSettings
 from tollhouse.settings.reading import (
     ConfigInvalid,
     Problem,

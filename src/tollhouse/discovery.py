@@ -13,7 +13,7 @@ from tollhouse.catalog.names import Offer
 from tollhouse.catalog.store import Catalogue, ProviderRow
 from tollhouse.config import ProviderSettings, Settings
 from tollhouse.loopback import ENGINES, QUIRKS, Engine, Fetch, Finding, fetch_loopback, probe
-from tollhouse.settings.keys import ModelPatch
+from tollhouse.settings.provider_keys import ModelPatch
 from tollhouse.settings.secrets import as_secret
 from tollhouse.settings.urls import check_url, expand, is_loopback, loopback_port
 from tollhouse.types.calls import Host, ModelFacts
@@ -79,6 +79,9 @@ def _declared_host(provider: ProviderSettings, row: ProviderRow | None, settings
         cap_field=row.cap_field if row else "max_tokens",
         free_kinds=row.free_kinds if row else (),
         on_disconnect=provider.on_disconnect,
+        provider=provider.provider or (row.provider if row else "openai"),
+        options=provider.options,
+        secrets=provider.secrets,
     )
     quirks = provider.quirks or (row.quirks if row else None)
     return replace(host, quirks=quirks) if quirks else host
@@ -171,6 +174,7 @@ def _ambient_host(row: ProviderRow, variable: str, environ: Mapping[str, str], s
         max_event_bytes=settings.upstream.max_event_bytes,
         cap_field=row.cap_field,
         free_kinds=row.free_kinds,
+        provider=row.provider,
     )
 
 

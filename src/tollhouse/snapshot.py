@@ -15,13 +15,14 @@ from tollhouse.catalog.names import Names, Offer
 from tollhouse.catalog.store import Catalogue
 from tollhouse.catalog.suggest import Suggestions
 from tollhouse.config import Settings
-from tollhouse.dialects.openai import ChatStream
-from tollhouse.providers import load
+from tollhouse.dialects.client import Writer
+from tollhouse.providers import NAMES, load
 from tollhouse.providers.protocol import Provider
 from tollhouse.types.calls import Host, Target
 from tollhouse.types.wire import Connector
 from tollhouse.upstream.origin import Origin, Proxy
 from tollhouse.upstream.pool import Pool, PoolLimits
+from tollhouse.upstream.signing import SIGNERS, SignedConnector
 from tollhouse.web.cors import Cors
 
 PoolKey = tuple[Origin, Proxy | None, PoolLimits, str]
@@ -73,7 +74,7 @@ class Snapshot:
         """The largest whole answer of an upstream."""
         return self.settings.upstream.max_response_bytes
 
-    def heartbeat(self, stream: ChatStream) -> Callable[[], bytes] | None:
+    def heartbeat(self, stream: Writer) -> Callable[[], bytes] | None:
         """What keeps a silent stream open, as the operator chose it."""
         kind = self.settings.server.heartbeat
         if kind == "chunk":
@@ -111,9 +112,10 @@ def build(
     for offer in offers:
         key = _pool_key(offer.host, settings, digest)
         pools[key] = pools.get(key) or kept.get(key) or _pool(key, tls)
-        connectors[offer.host.name] = pools[key]
+        make = SIGNERS.get(offer.host.auth)
+        connectors[offer.host.name] = SignedConnector(pools[key], make(offer.host)) if make else pools[key]
     every = (*offers, *(item.offer for item in embedded))
-    providers = {name: load(name) for name in {offer.host.provider for offer in every}}
+    providers = {name: load(name) for name in NAMES}
     cors = Cors(settings.cors.origins, int(settings.cors.max_age_s))
     relays = {item.offer.host.name: item.relays for item in embedded}
     names = Names(every, settings.aliases, catalogue)

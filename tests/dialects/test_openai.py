@@ -24,7 +24,7 @@ def chunk(delta: dict[str, Any], reason: str | None = None, index: int = 0, **ex
 def stream(*chunks: dict[str, Any], usage: bool = False) -> Judged:
     """What a client has after a whole stream of these chunks, each rule of a canonical stream asserted."""
     writer = ChatStream(ID, 1_760_000_000, "fast-chat", usage)
-    return judge(writer.encode(chunks) + writer.finish(USAGE), include_usage=usage)
+    return judge(writer.encode(chunks) + writer.end(USAGE), include_usage=usage)
 
 
 def test_every_chunk_has_our_identity() -> None:
@@ -112,7 +112,7 @@ def test_usage_only_when_asked_for() -> None:
 def test_usage_is_always_three_integers(raw: dict[str, Any] | None) -> None:
     """Nonsense in a host's usage never reaches a client that parses the counts as unsigned integers."""
     writer = ChatStream(ID, 1, "m", include_usage=True)
-    judged = judge(writer.encode([chunk({"content": "some words"})]) + writer.finish(raw), include_usage=True)
+    judged = judge(writer.encode([chunk({"content": "some words"})]) + writer.end(raw), include_usage=True)
     assert judged.usage is not None
     assert judged.usage["total_tokens"] == judged.usage["prompt_tokens"] + judged.usage["completion_tokens"]
 
@@ -168,7 +168,7 @@ def test_long_texts_are_split(text: str, first: bool) -> None:
     chunks = [] if first else [chunk({"role": "assistant", "content": ""})]
     chunks += [chunk(delta), chunk({"tool_calls": [call]}), chunk({"tool_calls": [call]})]
     writer = ChatStream(ID, 1, "m", include_usage=False)
-    raw = writer.encode(chunks) + writer.finish(None)
+    raw = writer.encode(chunks) + writer.end(None)
     assert max(map(len, raw.split(b"\n\n"))) <= LINE_BYTES
     said = judge(raw, include_usage=False).choices[0]
     assert said.texts == {"content": text, "reasoning_content": text}
@@ -186,7 +186,7 @@ def test_heartbeat_is_an_empty_delta() -> None:
     """A heartbeat is a chunk of this stream that says nothing, and opens the stream when nothing else has."""
     writer = ChatStream(ID, 1, "m", include_usage=True)
     raw = writer.heartbeat() + writer.heartbeat()
-    raw += writer.encode([chunk({"role": "assistant", "content": "x"})]) + writer.heartbeat() + writer.finish(USAGE)
+    raw += writer.encode([chunk({"role": "assistant", "content": "x"})]) + writer.heartbeat() + writer.end(USAGE)
     judged = judge(raw, include_usage=True)
     assert [one["choices"][0]["delta"] for one in judged.chunks[:-2]] == [
         {"role": "assistant", "content": ""},
@@ -238,7 +238,7 @@ def test_the_tally_counts_what_was_said() -> None:
     ):
         writer = ChatStream(ID, 1, "m", include_usage=False)
         writer.encode([chunk({"role": "assistant", "content": ""}, y="long " * 99), chunk(delta), chunk(dict(delta))])
-        writer.finish(None)
+        writer.end(None)
         tallies.append(writer.tally.tokens())
     assert min(tallies) >= 8
     assert max(tallies) <= 14

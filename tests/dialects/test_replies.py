@@ -176,7 +176,7 @@ def test_a_reply_as_a_stream_says_the_same() -> None:
         "alias",
     )
     writer = ChatStream("c", 7, "alias", include_usage=False)
-    judged = judge(writer.encode(split_reply(whole)) + writer.finish(None), include_usage=False)
+    judged = judge(writer.encode(split_reply(whole)) + writer.end(None), include_usage=False)
     assert judged.choices[0].texts == {"content": "Hi", "reasoning": "r"}
     assert judged.choices[0].extras == {"logprobs": {"content": [1]}}
     assert judged.choices[1].calls == [{"id": "A", "name": "f", "arguments": '{"a":1}'}]

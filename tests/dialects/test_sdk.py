@@ -73,7 +73,7 @@ def written(*chunks: dict[str, Any], usage: bool = False) -> bytes:
     """The events of a whole stream, a heartbeat after each chunk."""
     writer = ChatStream(ID, 1_760_000_000, "fast-chat", usage)
     events = b"".join([writer.heartbeat() + writer.encode([one]) for one in chunks])
-    return events + writer.finish({"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3})
+    return events + writer.end({"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3})
 
 
 def test_text_and_usage(server: Server, client: openai.OpenAI) -> None:

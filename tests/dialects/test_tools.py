@@ -96,7 +96,7 @@ def calls_of(deltas: list[list[Any]], reason: str = "stop") -> list[dict[str, st
         ]
     )
     raw += writer.encode([{"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}])
-    said = judge(raw + writer.finish(None), include_usage=False).choices[0]
+    said = judge(raw + writer.end(None), include_usage=False).choices[0]
     assert said.finish_reason == ("length" if reason == "length" else "tool_calls")
     return said.calls
 
@@ -169,7 +169,7 @@ def test_what_hosts_attach_to_a_call_rides_along() -> None:
     delta = {"tool_calls": [entry(**F, index=0, id="A", extra_content=signature)]}
     late = {"tool_calls": [{"index": 0, "extra_content": {"google": {"x": 1}}}]}
     raw = writer.encode([{"choices": [{"index": 0, "delta": one, "finish_reason": None}]} for one in (delta, late)])
-    chunks = judge(raw + writer.finish(None), include_usage=False).chunks
+    chunks = judge(raw + writer.end(None), include_usage=False).chunks
     fragments = [one["choices"][0]["delta"]["tool_calls"][0] for one in chunks[1:-1]]
     assert [fragment.get("extra_content") for fragment in fragments] == [signature, None, {"google": {"x": 1}}]
     assert all(type(fragment["function"]["arguments"]) is str for fragment in fragments)
@@ -179,7 +179,7 @@ def test_text_beside_calls_keeps_its_order() -> None:
     """Text, a call and a finish reason in one delta become text, the call's fragments and the terminal."""
     writer = ChatStream("s", 1, "m", include_usage=False)
     delta = {"role": "assistant", "content": "Looking.", "tool_calls": [entry(**F, id="A", index=0)]}
-    raw = writer.encode([{"choices": [{"index": 0, "delta": delta, "finish_reason": "stop"}]}]) + writer.finish(None)
+    raw = writer.encode([{"choices": [{"index": 0, "delta": delta, "finish_reason": "stop"}]}]) + writer.end(None)
     keys = [sorted(one["choices"][0]["delta"]) for one in judge(raw, include_usage=False).chunks]
     assert keys == [["content", "role"], ["content"], ["tool_calls"], ["tool_calls"], []]
 

@@ -10,14 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tollhouse.dialects.openai import ChatStream
+from tollhouse.dialects.usage import priced, usd_json
 from tollhouse.gateway.annotate import (
     amounts,
     annotate_events,
     annotate_reply,
     cost_header,
     notes,
-    priced,
-    usd_json,
 )
 from tollhouse.types.money import MAX_NUSD
 
@@ -101,7 +100,7 @@ def stream(chunks: list[dict[str, Any]], *, include_usage: bool, usage: dict[str
     """The events that end a stream, with the caller's notes."""
     writer = ChatStream("chatcmpl-1", 1, "m", include_usage)
     writer.encode(chunks)
-    said = writer.finish(usage, notes(12 * CREDIT))
+    said = writer.end(usage, notes(12 * CREDIT))
     return [part.removeprefix(b"data: ") for part in said.split(b"\n\n") if part]
 
 

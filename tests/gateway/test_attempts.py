@@ -59,7 +59,7 @@ async def test_the_first_target_that_answers_is_the_answer() -> None:
         found, attempts, metrics = await outcome(door.app.parts.live.snapshot, UpstreamTimeout("t"), None, None)
         assert found == "h1/m"
         assert attempts.log == [("h0/m", "upstream_timeout"), ("h1/m", "ok")]
-        assert attempts.headers(TARGETS[1]) == "x-tollhouse-target: h1/m\r\nx-tollhouse-attempts: 2\r\n"
+        assert attempts.headers(TARGETS[1]) == "x-tollhouse-target: h1/m\r\nx-tollhouse-attempts: 2\r\nx-tollhouse-fidelity: full\r\n"
         assert metrics.counts["tollhouse_attempts", "h0", "upstream_timeout"] == 1
 
 

@@ -8,7 +8,7 @@ from tests.fakes.door import Door, opened
 from tests.fakes.openai_wire import completion, failure, stream
 from tests.gateway.kit import ASK, STREAM
 from tollhouse.providers.openai import PROVIDER
-from tollhouse.settings.keys import ProviderKeys
+from tollhouse.settings.provider_keys import ProviderKeys
 from tollhouse.stores.sqlite import SqliteStore
 from tollhouse.types.calls import ChatCall, Target
 from tollhouse.types.secret import Secret

@@ -48,7 +48,7 @@ class Client:
             for piece in pieces:
                 self.raw += self.stream.encode(self.decoder.feed(piece))
             self.raw += self.stream.encode(self.decoder.finish())
-            self.raw += self.stream.finish(self.decoder.usage)
+            self.raw += self.stream.end(self.decoder.usage)
         except UpstreamFault as fault:
             self.fault = fault
         return self

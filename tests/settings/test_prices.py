@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.settings.reader import faults, read
-from tollhouse.settings.keys import ModelPatch
+from tollhouse.settings.provider_keys import ModelPatch
 from tollhouse.types.calls import Prices, PriceTier
 
 HEAD = '[providers.openai]\napi_key = "k"\n[providers.openai.models.m]\n'

@@ -6,7 +6,8 @@ from pathlib import Path
 from tests.settings.reader import HOME, KNOWN, read
 from tollhouse import config
 from tollhouse.catalog import store
-from tollhouse.settings.keys import SECTIONS, ProviderKeys
+from tollhouse.settings.keys import SECTIONS
+from tollhouse.settings.provider_keys import ProviderKeys
 from tollhouse.settings.reading import keys
 from tollhouse.settings.urls import VARIABLE
 

@@ -18,6 +18,7 @@ from tests.simulator.upstream import Script, SimConnector
 from tollhouse.books import Books
 from tollhouse.catalog import store as catalog
 from tollhouse.catalog.names import Offer
+from tollhouse.dialects.openai_client import OPENAI
 from tollhouse.errors import StorageUnavailable
 from tollhouse.gateway.auth import Keyring
 from tollhouse.gateway.gate import Gate
@@ -136,7 +137,7 @@ class House:
         self.limits = Limits(outside.settings, self.metrics, self.loop.time_ns)
         self.live = Live(snapshot_of(outside))
         self.gate = Gate(*(self.live, self.keyring, self.limits, self.ledger, self.book, self.metrics))
-        chat = ChatPipeline(self.gate)
+        chat = ChatPipeline(self.gate, OPENAI)
         table = RouteTable((Route("POST", "/v1/chat/completions", chat, "key"),))
         front = Front(table, lambda: self.live.snapshot.cors, Log("error"), self.metrics)
         limits = ServerLimits(heartbeat_s=outside.settings.server.heartbeat_s, write_timeout_s=20.0)

@@ -41,6 +41,8 @@ class ProviderRow:
     """As `Host.cap_field`."""
     free_kinds: tuple[str, ...] = ()
     """The endpoints that it does not charge for."""
+    provider: str = "openai"
+    """The file in `providers` that speaks its dialect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,10 @@ class _Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cap_field: str = "max_tokens"
     free_kinds: tuple[str, ...] = ()
     varying: tuple[str, ...] = ()
+    provider: str = "openai"
+    schema: str = "schema"
+    choices: bool = True
+    prefix: str = ""
 
 
 _ROWS = msgspec.json.Decoder(list[_Row])
@@ -184,12 +190,13 @@ def _provider(name: str, provider: _Provider, host: _Host) -> ProviderRow:
         base_url=base_url.rstrip("/") if base_url else None,
         key_vars=key_vars,
         auth=host.auth,
-        quirks=Quirks(host.stream_usage, host.max_tokens_field, host.drop),
+        quirks=Quirks(host.stream_usage, host.max_tokens_field, host.drop, host.schema, host.choices, host.prefix),
         docs_url=provider.doc,
         reason=reason,
         opt_in=host.opt_in,
         cap_field=host.cap_field,
         free_kinds=host.free_kinds,
+        provider=host.provider,
     )
 
 

@@ -20,11 +20,12 @@ from typing import Any
 
 import msgspec
 
+from tollhouse.dialects.client import Account
 from tollhouse.dialects.finish import finish_reason
 from tollhouse.dialects.replies import normalise_reply, split_reply
 from tollhouse.dialects.tokens import TOKENS_PER_CALL, Tally
 from tollhouse.dialects.tools import ToolCalls
-from tollhouse.dialects.usage import tidy_usage
+from tollhouse.dialects.usage import priced, tidy_usage, usage_object
 from tollhouse.errors import UpstreamBadResponse
 
 __all__ = ["ChatStream", "normalise_reply", "split_reply"]
@@ -96,7 +97,11 @@ class ChatStream:
                 lines.append(line)
         return lines[0] if len(lines) == 1 else b"".join(lines)
 
-    def finish(self, usage: dict[str, Any] | None, notes: Mapping[str, Any] | None = None) -> bytes:
+    def finish(self, account: Account) -> bytes:
+        """The end, with the usage as it was metered and what it cost."""
+        return self.end(priced(usage_object(account.usage, account.raw), account.cost_nusd), account.notes)
+
+    def end(self, usage: dict[str, Any] | None, notes: Mapping[str, Any] | None = None) -> bytes:
         """The end: what each choice still owes, the usage if it was asked for, and ``[DONE]``. ``notes`` are members
         for the last chunk that has a choice: parsers that read ``choices[0]`` of whatever comes survive them there.
         """

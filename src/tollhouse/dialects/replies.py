@@ -170,3 +170,15 @@ def split_reply(reply: dict[str, Any]) -> list[dict[str, Any]]:
         ended = {"index": choice["index"], "delta": {}, "finish_reason": choice["finish_reason"]}
         chunks += [{**envelope, "object": "chat.completion.chunk", "choices": [part]} for part in (said, ended)]
     return chunks
+
+
+def says_something(chunk: dict[str, Any]) -> bool:
+    """Whether a chunk commits us to its host: anything in a delta beside the role, or a finish reason."""
+    for choice in chunk.get("choices") or ():
+        if choice.get("finish_reason"):
+            return True
+        delta = choice.get("delta") or {}
+        for name, value in delta.items():
+            if name != "role" and value:
+                return True
+    return False

@@ -7,9 +7,14 @@ client did not ask for; `gateway.meter` reads with `sane`; the client side write
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from tollhouse.types.calls import Quirks, Usage
+from tollhouse.types.money import format_usd
 
 MAX_TOKENS = 2**31
+_CHARGED_BY_THE_HOST = ("cost", "cost_details", "cost_in_usd_ticks", "is_byok")
+"""What hosts (OpenRouter, xAI) say in ``usage`` of their own charge to the operator: no concern of the client's."""
 
 
 def sane(value: object) -> int | None:
@@ -70,6 +75,17 @@ def tidy_usage(raw: Mapping[str, Any]) -> dict[str, Any]:
     if total is None or total < prompt + completion:
         total = prompt + completion
     return {**raw, "prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
+
+
+def priced(usage: Mapping[str, Any], cost_nusd: int) -> dict[str, Any]:
+    """A ``usage`` object with our ``cost``, in place of what the host says that it charged."""
+    kept = {name: value for name, value in usage.items() if name not in _CHARGED_BY_THE_HOST}
+    return {**kept, "cost": usd_json(cost_nusd)}
+
+
+def usd_json(amount_nusd: int) -> msgspec.Raw:
+    """An amount in dollars as a JSON number, exact to its last digit: ``0.000012345``, ``5.00``."""
+    return msgspec.Raw(format_usd(amount_nusd).encode())
 
 
 def _object(raw: Mapping[str, Any] | None, name: str) -> dict[str, Any]:

@@ -33,7 +33,8 @@ Fault
 │   ├── UpstreamAuth          502   our credential was refused (never 401: it is not the client's key)
 │   ├── UpstreamRateLimited   429
 │   ├── UpstreamUnavailable   503   the host says it cannot, or every target failed
-│   └── UpstreamRejected      4xx   the host refused this request; its status is kept (UpstreamModelMissing: 404)
+│   └── UpstreamRejected      4xx   the host refused this request; its status is kept (UpstreamModelMissing: 404,
+│                                   UpstreamUnfit: 400, the target does not honour what the client insists on)
 └── OurFault         500 InternalError, 503 Draining, StorageUnavailable
 
 ``web`` turns a Fault into JSON in one place. ``message`` is always safe to show: an upstream's own text is used
@@ -94,6 +95,7 @@ from tollhouse.errors.upstream import (
     UpstreamTls,
     UpstreamTooLarge,
     UpstreamUnavailable,
+    UpstreamUnfit,
     UpstreamUnreachable,
 )
 
@@ -141,6 +143,7 @@ __all__ = [
     "UpstreamTls",
     "UpstreamTooLarge",
     "UpstreamUnavailable",
+    "UpstreamUnfit",
     "UpstreamUnreachable",
     "let_go",
 ]

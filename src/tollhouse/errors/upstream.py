@@ -124,6 +124,17 @@ class UpstreamRejected(UpstreamFault):
         self.status = status
 
 
+class UpstreamUnfit(UpstreamRejected):
+    """The target does not honour a parameter that the client insists on; it was not asked. Another target may."""
+
+    code = "unsupported_parameter"
+    error_id = "UNSUPPORTED_PARAMETER"
+    retryable = True
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message, status=400, param=param)
+
+
 class UpstreamModelMissing(UpstreamRejected):
     """The host does not serve this model, or not to this credential. Another host may."""
 

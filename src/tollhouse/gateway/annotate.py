@@ -11,19 +11,13 @@ from typing import Any
 
 import msgspec
 
+from tollhouse.dialects.usage import priced
 from tollhouse.types.money import NUSD_PER_USD, format_usd
 from tollhouse.web.heads import header_line
 
 REMAINING, WARNING = "_remaining_credits", "_balance_warning"
 COST_HEADER = "x-tollhouse-cost"
-_CHARGED_BY_THE_HOST = ("cost", "cost_details", "cost_in_usd_ticks", "is_byok")
-"""What hosts (OpenRouter, xAI) say in ``usage`` of their own charge to the operator: no concern of the client's."""
 _FULL_EVENTS = frozenset({"response.completed", "response.failed", "response.incomplete"})
-
-
-def usd_json(amount_nusd: int) -> msgspec.Raw:
-    """An amount in dollars as a JSON number, exact to its last digit: ``0.000012345``, ``5.00``."""
-    return msgspec.Raw(format_usd(amount_nusd).encode())
 
 
 def credits_json(amount_nusd: int, credits_per_usd: int) -> msgspec.Raw:
@@ -47,12 +41,6 @@ def notes(available_nusd: int | None, credits_per_usd: int = 100, warning_credit
     """The two members that every successful reply carries. Null credits stand for a caller whom nothing bounds."""
     left = None if available_nusd is None else credits_json(available_nusd, credits_per_usd)
     return {REMAINING: left, WARNING: is_low(available_nusd, credits_per_usd, warning_credits)}
-
-
-def priced(usage: Mapping[str, Any], cost_nusd: int) -> dict[str, Any]:
-    """A ``usage`` object with our ``cost``, in place of what the host says that it charged."""
-    kept = {name: value for name, value in usage.items() if name not in _CHARGED_BY_THE_HOST}
-    return {**kept, "cost": usd_json(cost_nusd)}
 
 
 def annotate_reply(reply: dict[str, Any], cost_nusd: int, said: Mapping[str, Any]) -> None:

@@ -29,12 +29,13 @@ from tollhouse.errors import (
     UpstreamUnavailable,
     let_go,
 )
+from tollhouse.gateway.fidelity import fidelity_lines, refuse_losses
 from tollhouse.gateway.meter import meter_usage
 from tollhouse.ledger.prices import Bid
-from tollhouse.providers.protocol import ChatDecoder
+from tollhouse.providers.protocol import ChatDecoder, Provider, passes
 from tollhouse.snapshot import Snapshot
 from tollhouse.telemetry.metrics import Metrics
-from tollhouse.types.calls import ChatCall, Host, Target
+from tollhouse.types.calls import ChatCall, Host, Loss, Target
 from tollhouse.types.ledger import AttemptRecord
 from tollhouse.types.wire import Connector, Incoming, Outgoing
 from tollhouse.web.heads import header_line
@@ -50,36 +51,44 @@ _decode = msgspec.json.Decoder().decode
 class OpenStream:
     """A stream that has begun to say something: what it said, and where the rest comes from."""
 
-    __slots__ = ("bid", "chunks", "decoder", "dropped", "incoming", "target")
+    __slots__ = ("bid", "chunks", "decoder", "incoming", "native", "target")
 
-    def __init__(self, bid: Bid, incoming: Incoming, decoder: ChatDecoder, dropped: tuple[str, ...]) -> None:
+    def __init__(self, bid: Bid, incoming: Incoming, decoder: ChatDecoder, *, native: bool) -> None:
         self.bid = bid
         self.target = bid.target
         self.incoming = incoming
         self.decoder = decoder
-        self.dropped = dropped
+        self.native = native
+        """Whether its chunks are the client's own dialect, and not the inner form."""
         self.chunks: list[dict[str, Any]] = []
 
 
 class WholeReply:
     """A complete answer."""
 
-    __slots__ = ("bid", "decoder", "dropped", "reply", "target")
+    __slots__ = ("bid", "decoder", "native", "reply", "target")
 
-    def __init__(self, bid: Bid, reply: dict[str, Any], decoder: ChatDecoder, dropped: tuple[str, ...]) -> None:
+    def __init__(self, bid: Bid, reply: dict[str, Any], decoder: ChatDecoder, *, native: bool) -> None:
         self.bid = bid
         self.target = bid.target
         self.reply = reply
         self.decoder = decoder
-        self.dropped = dropped
+        self.native = native
+        """Whether it is in the client's own dialect, and not in the inner form."""
 
 
 class Attempts:
     """The attempts of one call."""
 
-    __slots__ = ("_bids", "_decoder", "_metrics", "_now", "_snapshot", "_started_at", "_upstream_id", "log", "records")
+    __slots__ = (
+        *("_bids", "_decoder", "_losses", "_metrics", "_now", "_snapshot", "_started_at", "_upstream_id"),
+        *("log", "policy", "records"),
+    )
 
     def __init__(self, snapshot: Snapshot, bids: tuple[Bid, ...], metrics: Metrics, now: Callable[[], float]) -> None:
+        self.policy = "report"
+        """What is done about parameters that a target does not honour (`gateway.fidelity`)."""
+        self._losses: tuple[Loss, ...] = ()
         self._snapshot = snapshot
         self._bids = bids
         self._metrics = metrics
@@ -98,6 +107,7 @@ class Attempts:
         for bid in self._bids:
             target = bid.target
             self._upstream_id = self._decoder = None
+            self._losses = ()
             try:
                 result = await attempt(bid)
             except UpstreamFault as fault:
@@ -128,7 +138,7 @@ class Attempts:
             label = type(fault).code or "rejected"  # the class's: a host's own codes are without number
         self.log.append((target.id, outcome))
         took_ms = int((self._now() - self._started_at) * 1000)
-        self.records += (AttemptRecord(target.id, outcome, self._upstream_id, took_ms, cost_nusd),)
+        self.records += (AttemptRecord(target.id, outcome, self._upstream_id, took_ms, cost_nusd, self._losses),)
         self._metrics.add("tollhouse_attempts", target.host.name, label)
 
     def _failure(self, faults: list[UpstreamFault]) -> UpstreamFault:
@@ -147,14 +157,20 @@ class Attempts:
         name_host(fault, target.host)
         self._metrics.add("tollhouse_answers_broken_off", target.host.name, type(fault).code or "rejected")
 
-    def headers(self, target: Target, dropped: tuple[str, ...] = ()) -> str:
-        """The header lines that tell the client who answered, and after how many attempts."""
+    def headers(self, target: Target) -> str:
+        """The header lines that tell the client who answered, after how many attempts, and how faithfully."""
         lines = header_line("x-tollhouse-target", target.id)
         if len(self.log) > 1:
             lines += f"x-tollhouse-attempts: {len(self.log)}\r\n"
-        if dropped:
-            lines += header_line("x-tollhouse-dropped-params", ", ".join(dropped))
-        return lines
+        return lines + fidelity_lines(self._losses, self.policy)
+
+    def encode(self, call: ChatCall, bid: Bid, provider: Provider) -> Outgoing:
+        """The request for one target. Raises `UpstreamUnfit` where the client insists on what would be lost."""
+        encoded = provider.encode_chat(call, bid.target, bid.output_cap)
+        self._losses = encoded.losses
+        if encoded.losses and self.policy == "strict":
+            refuse_losses(encoded.losses, bid.target)
+        return encoded.outgoing
 
     async def exchange(self, target: Target, outgoing: Outgoing, connector: Connector | None = None) -> Incoming:
         """One request to a target: its reply when the status is 200, else the fault it stands for."""
@@ -171,15 +187,15 @@ class Attempts:
             body = b""
         finally:
             incoming.close()
-        raise self._snapshot.providers[host.provider].decode_error(incoming.status, incoming.headers, body)
+        raise self._snapshot.providers[target.provider].decode_error(incoming.status, incoming.headers, body)
 
     async def complete(self, call: ChatCall, bid: Bid) -> WholeReply:
         """Asks for a whole answer."""
         target = bid.target
-        provider = self._snapshot.providers[target.host.provider]
-        encoded = provider.encode_chat(call, target, bid.output_cap)
+        provider = self._snapshot.providers[target.provider]
+        outgoing = self.encode(call, bid, provider)
         decoder = self._decoder = provider.decode_chat(call, target)
-        incoming = await self.exchange(target, encoded.outgoing)
+        incoming = await self.exchange(target, outgoing)
         try:
             body = await incoming.read(self._snapshot.max_response_bytes)
         finally:
@@ -187,24 +203,24 @@ class Attempts:
         reply = decoder.reply(body)
         if self._upstream_id is None and type(answer_id := reply.get("id")) is str:
             self._upstream_id = answer_id[:_ID_CHARS]
-        return WholeReply(bid, reply, decoder, encoded.dropped)
+        return WholeReply(bid, reply, decoder, native=passes(provider, call))
 
     async def open(self, call: ChatCall, bid: Bid) -> OpenStream:
         """Asks for a stream and waits for its first content. The caller closes ``incoming``."""
         target = bid.target
-        provider = self._snapshot.providers[target.host.provider]
-        encoded = provider.encode_chat(call, target, bid.output_cap)
+        provider = self._snapshot.providers[target.provider]
+        outgoing = self.encode(call, bid, provider)
         decoder = self._decoder = provider.decode_chat(call, target)
-        incoming = await self.exchange(target, encoded.outgoing)
-        stream = OpenStream(bid, incoming, decoder, encoded.dropped)
+        incoming = await self.exchange(target, outgoing)
+        stream = OpenStream(bid, incoming, decoder, native=passes(provider, call))
         opened = False
         try:
             while not opened:
                 data = await incoming.next()
                 stream.chunks += decoder.feed(data) if data else decoder.finish()
-                if decoder.done and not any(map(_says_something, stream.chunks)):
+                if decoder.done and not any(map(decoder.commits, stream.chunks)):
                     stream.chunks += decoder.finish()
-                opened = decoder.done or not data or any(map(_says_something, stream.chunks))
+                opened = decoder.done or not data or any(map(decoder.commits, stream.chunks))
             if not stream.chunks:
                 opened = False
                 raise UpstreamBadResponse("The upstream's stream ended before it said anything.")
@@ -242,15 +258,3 @@ def decode_answer(data: bytes) -> Any:
         return _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UpstreamBadResponse("The upstream's answer is not JSON.") from error
-
-
-def _says_something(chunk: dict[str, Any]) -> bool:
-    """Whether a chunk commits us to its host: anything in a delta beside the role, or a finish reason."""
-    for choice in chunk.get("choices") or ():
-        if choice.get("finish_reason"):
-            return True
-        delta = choice.get("delta") or {}
-        for name, value in delta.items():
-            if name != "role" and value:
-                return True
-    return False

@@ -14,13 +14,13 @@ import re
 import time
 from typing import Any
 
-from tollhouse.dialects.openai import ChatStream, normalise_reply
-from tollhouse.dialects.usage import usage_object
+from tollhouse.dialects.client import Account, ClientDialect, Identity, Writer
 from tollhouse.errors import Fault, UpstreamFault
 from tollhouse.gateway import router
-from tollhouse.gateway.annotate import annotate_reply, cost_header, priced
+from tollhouse.gateway.annotate import cost_header
 from tollhouse.gateway.attempts import Attempts, OpenStream
 from tollhouse.gateway.drains import drained
+from tollhouse.gateway.fidelity import read_policy
 from tollhouse.gateway.gate import Gate, Visit
 from tollhouse.gateway.hosts import refuse_hosts
 from tollhouse.gateway.idempotency import fingerprint
@@ -28,7 +28,6 @@ from tollhouse.gateway.meter import estimate_prompt, meter_reply, meter_stream
 from tollhouse.gateway.needs import CHAT, chat_needs
 from tollhouse.ledger.holds import Hold
 from tollhouse.types.calls import ChatCall, Plan
-from tollhouse.validate.chat import read_chat
 from tollhouse.web.exchange import EVENTS, Exchange
 from tollhouse.web.heads import json_body
 
@@ -39,10 +38,11 @@ _MARK_S = 1.0
 
 
 class ChatPipeline:
-    """POST /v1/chat/completions."""
+    """The endpoints that chat, each in its client's dialect."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, client: ClientDialect) -> None:
         self._gate = gate
+        self._client = client
         self._now = asyncio.get_event_loop().time
 
     async def __call__(self, exchange: Exchange) -> None:
@@ -52,10 +52,11 @@ class ChatPipeline:
         visit = gate.admit(exchange, principal, CHAT)
         try:
             refuse_hosts(exchange.headers, exchange.query)
-            call = read_chat(body)
+            call = self._client.read(body, exchange.rest.decode("latin-1"))
+            policy = read_policy(exchange.headers, visit.snapshot.settings.routing.fidelity)
             exchange.release_body()
             plan = router.plan(visit.snapshot, call.model)
-            work = self._serve(visit, call, plan, len(body))
+            work = self._serve(visit, call, plan, len(body), policy)
             if drained(plan):
                 await gate.drains.run(exchange, work, visit.snapshot.settings.billing)
             else:
@@ -66,32 +67,37 @@ class ChatPipeline:
         finally:
             visit.part()
 
-    async def _serve(self, visit: Visit, call: ChatCall, plan: Plan, body_bytes: int) -> None:
+    async def _serve(self, visit: Visit, call: ChatCall, plan: Plan, body_bytes: int, policy: str) -> None:
         try:
             if await visit.is_repeated(lambda: fingerprint(CHAT, call.body)):
                 return
             hold = visit.reserve(plan, chat_needs(call, body_bytes))
+            attempts = Attempts(visit.snapshot, hold.bids, self._gate.metrics, self._now)
+            attempts.policy = policy
+            visit.exchange.notes["attempts"] = attempts.log
             if call.stream:
-                await self._stream(visit, call, hold)
+                await self._stream(visit, call, hold, attempts)
             else:
-                await self._complete(visit, call, hold)
+                await self._complete(visit, call, hold, attempts)
         finally:
             visit.leave()
 
-    async def _complete(self, visit: Visit, call: ChatCall, hold: Hold) -> None:
-        exchange = visit.exchange
-        attempts = self._attempts(visit, hold)
+    async def _complete(self, visit: Visit, call: ChatCall, hold: Hold, attempts: Attempts) -> None:
+        exchange, client = visit.exchange, self._client
         stands = False
         try:
             answer = await attempts.first(lambda bid: attempts.complete(call, bid))
             usage = meter_reply(answer.decoder.usage, call, answer.reply)
-            reply = normalise_reply(answer.reply, *identify_answer(answer.reply), call.model, metered=usage)
             cost_nusd = hold.settle(answer.bid, usage, attempts.records)
             visit.settled(usage)
-            annotate_reply(reply, cost_nusd, visit.notes())
+            account = Account(usage, answer.decoder.usage, cost_nusd, visit.notes())
+            if answer.native:
+                reply = client.native_reply(answer.reply, call, account)
+            else:
+                reply = client.reply(answer.reply, call, identify_answer(answer.reply), account)
             body = json_body(reply)
             visit.record_end(body, "application/json")
-            headers = attempts.headers(answer.target, answer.dropped) + cost_header(cost_nusd) + visit.lease.headers()
+            headers = attempts.headers(answer.target) + cost_header(cost_nusd) + visit.lease.headers()
             await hold.durable()
             stands = True
         except asyncio.CancelledError:  # the client has left: what its host had finished by then is its own
@@ -105,10 +111,9 @@ class ChatPipeline:
         exchange.notes["model"] = answer.target.id
         exchange.reply(200, body, headers)
 
-    async def _stream(self, visit: Visit, call: ChatCall, hold: Hold) -> None:
-        exchange, snapshot = visit.exchange, visit.snapshot
-        writer = ChatStream(*identify_answer({}), call.model, call.include_usage)
-        attempts = self._attempts(visit, hold)
+    async def _stream(self, visit: Visit, call: ChatCall, hold: Hold, attempts: Attempts) -> None:
+        exchange, snapshot, client = visit.exchange, visit.snapshot, self._client
+        writer = client.writer(call, identify_answer({}))
         exchange.begin_stream(heartbeat=snapshot.heartbeat(writer))
         try:
             stream = await attempts.first(lambda bid: attempts.open(call, bid))
@@ -116,9 +121,11 @@ class ChatPipeline:
             try:
                 exchange.notes["model"] = stream.target.id
                 await hold.durable()
-                if not exchange.head_sent:  # no heartbeat has gone out under an id of ours
-                    writer = ChatStream(*identify_answer(stream.chunks[0]), call.model, call.include_usage)
-                headers = attempts.headers(stream.target, stream.dropped) + visit.lease.headers()
+                if stream.native:
+                    writer = client.native_writer(call)
+                elif not exchange.head_sent:  # no heartbeat has gone out under an id of ours
+                    writer = client.writer(call, identify_answer(stream.chunks[0]))
+                headers = attempts.headers(stream.target) + visit.lease.headers()
                 exchange.begin_stream(headers, heartbeat=snapshot.heartbeat(writer))
                 await self._relay(visit, call, hold, stream, writer)
                 whole = True
@@ -135,13 +142,12 @@ class ChatPipeline:
         finally:
             if hold.open:
                 hold.release(attempts.records)
-        shown = priced(usage_object(usage, stream.decoder.usage), cost_nusd)
-        last = writer.finish(shown, visit.notes())
+        last = writer.finish(Account(usage, stream.decoder.usage, cost_nusd, visit.notes()))
         visit.record_end(last, EVENTS)
         await hold.durable()
         exchange.end(last)
 
-    async def _relay(self, visit: Visit, call: ChatCall, hold: Hold, stream: OpenStream, writer: ChatStream) -> None:
+    async def _relay(self, visit: Visit, call: ChatCall, hold: Hold, stream: OpenStream, writer: Writer) -> None:
         """The hot loop: all that one read of the upstream held leaves in one write."""
         exchange, decoder, incoming = visit.exchange, stream.decoder, stream.incoming
         now = self._now
@@ -165,20 +171,15 @@ class ChatPipeline:
                 return
         decoder.finish()
 
-    def _attempts(self, visit: Visit, hold: Hold) -> Attempts:
-        attempts = Attempts(visit.snapshot, hold.bids, self._gate.metrics, self._now)
-        visit.exchange.notes["attempts"] = attempts.log
-        return attempts
 
-
-def identify_answer(answer: dict[str, Any]) -> tuple[str, int]:
+def identify_answer(answer: dict[str, Any]) -> Identity:
     """The id and time of an answer: the upstream's own where they are as OpenAI's, for a provider's support asks for
     them and an embedded model derives them from its seed; else new ones.
     """
     given, created = answer.get("id"), answer.get("created")
     if type(given) is str and _OPENAI_ID.fullmatch(given) and type(created) is int and 0 < created < _MOST_SECONDS:
-        return given, created
-    return mint_chat_id(), int(time.time())
+        return Identity(given, created)
+    return Identity(mint_chat_id(), int(time.time()))
 
 
 def mint_chat_id() -> str:

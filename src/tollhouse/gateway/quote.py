@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 from msgspec.structs import asdict
 
+from tollhouse.dialects.usage import usd_json
 from tollhouse.errors import Fault, InvalidRequest, MaxCostExceeded
-from tollhouse.gateway.annotate import amounts, usd_json
+from tollhouse.gateway.annotate import amounts
 from tollhouse.gateway.needs import Needs
 from tollhouse.gateway.receipts import per_million
 from tollhouse.ledger.prices import Bid

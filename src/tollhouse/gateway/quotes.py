@@ -154,7 +154,7 @@ def read_asked(kind: str, exchange: Exchange, body: bytes, snapshot: Snapshot) -
         chat = read_chat(body)
 
         def encode_chat(bid: Bid) -> bytes:
-            provider = snapshot.providers[bid.target.host.provider]
+            provider = snapshot.providers[bid.target.provider]
             return provider.encode_chat(chat, bid.target, bid.output_cap).outgoing.body
 
         return Asked(kind, chat.model, chat_needs(chat, len(body)), estimate_prompt(chat.body), encode_chat)
@@ -168,7 +168,7 @@ def read_asked(kind: str, exchange: Exchange, body: bytes, snapshot: Snapshot) -
 
     def encode(bid: Bid) -> bytes:
         given = {**cap_body(kind, call.body, bid.output_cap), "model": bid.target.model}
-        provider = snapshot.providers[bid.target.host.provider]
+        provider = snapshot.providers[bid.target.provider]
         return provider.encode_relay(kind, "application/json", json_body(given), bid.target).body
 
     return Asked(kind, _model(kind, call.model), needs, expected_input(needs), encode)

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from tollhouse.gateway.annotate import amounts, usd_json
+from tollhouse.dialects.usage import usd_json
+from tollhouse.gateway.annotate import amounts
 from tollhouse.ledger.reports import Request
 from tollhouse.types.ledger import AttemptRecord
 from tollhouse.types.money import PUSD_PER_NUSD, format_usd

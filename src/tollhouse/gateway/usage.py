@@ -15,8 +15,9 @@ from urllib.parse import parse_qsl
 
 from msgspec import Struct
 
+from tollhouse.dialects.usage import usd_json
 from tollhouse.errors import InvalidRequest, ObjectNotFound
-from tollhouse.gateway.annotate import amounts, usd_json
+from tollhouse.gateway.annotate import amounts
 from tollhouse.gateway.auth import Keyring
 from tollhouse.gateway.receipts import describe_request
 from tollhouse.ledger import reports

@@ -28,13 +28,13 @@ import msgspec
 from msgspec.structs import replace
 
 from tollhouse.dialects.forced import TOOL_FIELDS, CallText, forced_tools, joined_calls, name_of, with_schema
-from tollhouse.dialects.replies import tidy_reply
+from tollhouse.dialects.replies import says_something, tidy_reply
 from tollhouse.dialects.sse import EventParser
 from tollhouse.errors import UpstreamBadResponse, UpstreamFault, UpstreamRejected
 from tollhouse.providers.openai import PROVIDER as OPENAI
 from tollhouse.providers.openai import ChatReader
 from tollhouse.providers.protocol import Encoded
-from tollhouse.types.calls import ChatCall, Target
+from tollhouse.types.calls import ChatCall, Loss, Target
 from tollhouse.types.wire import Outgoing
 
 _EXTRAS = ("timings", "__verbose", "prompt_progress", "generation_settings")
@@ -57,6 +57,8 @@ class LlamaCpp:
 
     __slots__ = ()
 
+    dialect = "openai"
+
     def encode_chat(self, call: ChatCall, target: Target, cap: int | None = None) -> Encoded:
         """As OpenAI's, with forced tools as a schema and several choices as a stream.
 
@@ -74,7 +76,7 @@ class LlamaCpp:
             raise _beyond(limit, "messages")
         stream = call.stream or (body.get("n") or 1) > 1
         encoded = OPENAI.encode_chat(replace(call, body=body, stream=stream), target, cap)
-        return replace(encoded, dropped=encoded.dropped + dropped)
+        return replace(encoded, losses=encoded.losses + tuple([Loss(name) for name in dropped]))
 
     def decode_chat(self, call: ChatCall, target: Target) -> "LlamaReader":
         """A decoder for one answer."""
@@ -192,6 +194,10 @@ class LlamaReader:
         if self.usage is not None:
             reply["usage"] = self.usage
         return reply
+
+    def commits(self, chunk: dict[str, Any]) -> bool:
+        """Whether a chunk says something."""
+        return says_something(chunk)
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """The chunks that these bytes complete."""

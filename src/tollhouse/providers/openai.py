@@ -13,12 +13,12 @@ import msgspec
 from tollhouse import __version__
 from tollhouse.dialects.faults import fault_of_object, fault_of_reply
 from tollhouse.dialects.finish import BROKEN
-from tollhouse.dialects.replies import is_empty, split_reply, tidy_content, tidy_reply
+from tollhouse.dialects.replies import is_empty, says_something, split_reply, tidy_content, tidy_reply
 from tollhouse.dialects.sse import MAX_EVENT_BYTES, Event, EventParser
 from tollhouse.dialects.usage import ask_for_usage
 from tollhouse.errors import InternalError, UpstreamBadResponse, UpstreamFault, UpstreamInterrupted, UpstreamTooLarge
 from tollhouse.providers.protocol import Encoded
-from tollhouse.types.calls import ChatCall, Host, Quirks, Target
+from tollhouse.types.calls import ChatCall, Host, Loss, Quirks, Target
 from tollhouse.types.wire import Outgoing
 
 MAX_WHOLE_BYTES = 16 * 1024 * 1024
@@ -45,6 +45,8 @@ class OpenAI:
 
     __slots__ = ("_known",)
 
+    dialect = "openai"
+
     def __init__(self) -> None:
         self._known: dict[int, tuple[Host, _Static]] = {}
 
@@ -60,7 +62,8 @@ class OpenAI:
             body["stream"] = True
             dropped += ask_for_usage(body, host.quirks)
         headers = static.stream_headers if call.stream else static.headers
-        return Encoded(Outgoing("POST", static.path, headers, _encode(body)), dropped)
+        losses = tuple([Loss(name) for name in dropped]) if dropped else ()
+        return Encoded(Outgoing("POST", static.path, headers, _encode(body)), losses)
 
     def decode_chat(self, call: ChatCall, target: Target) -> "ChatReader":
         """A decoder for one answer."""
@@ -174,6 +177,10 @@ class ChatReader:
         if self.usage is not None:
             reply["usage"] = self.usage
         return reply
+
+    def commits(self, chunk: dict[str, Any]) -> bool:
+        """Whether a chunk says something."""
+        return says_something(chunk)
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """The chunks that these bytes complete. See `protocol.ChatDecoder`."""

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from tollhouse.settings.aliases import is_model_name
-from tollhouse.settings.keys import ModelPatch, ProviderKeys, ProviderSettings, QuirkKeys, TimeoutKeys
+from tollhouse.settings.keys import TimeoutKeys
 from tollhouse.settings.prices import read_patch
+from tollhouse.settings.provider_keys import ModelPatch, ProviderKeys, ProviderSettings, QuirkKeys
 from tollhouse.settings.reading import closest, describe, read_section, read_table
 from tollhouse.settings.secrets import KnownHost, Sources, find_secret, is_literal
 from tollhouse.settings.urls import check_proxy, check_url, expand, is_loopback
@@ -26,6 +27,8 @@ RESERVED = frozenset(
     {"host", "content-length", "connection", "transfer-encoding", "upgrade", "expect", "te", "trailer"}
 )
 EMBEDDED = "tollhouse"
+_OPTIONS = ("region", "project", "api_version")
+_SECRETS = ("account", "access_key_id", "secret_access_key", "session_token")
 
 
 def read_providers(tables: object, timeouts: Timeouts, sources: Sources) -> dict[str, ProviderSettings]:
@@ -72,6 +75,10 @@ class _ProviderReader:
         base_url = self._base_url(row, known)
         credential = self._credential(row, known, base_url)
         auth = row.auth or (known.auth if known else "bearer")
+        more = [self._secret(each, f"api_keys[{at}]") for at, each in enumerate(row.api_keys)]
+        if more and credential is None:
+            credential, *more = more
+        secrets = self._secrets(row)
         models, closed = self._models(parts["models"])
         headers, timeouts, quirks = (
             self._headers(parts["headers"]),
@@ -85,13 +92,17 @@ class _ProviderReader:
             name=self.name,
             base_url=base_url,
             credential=credential,
-            auth=auth if credential else "none",
+            auth=auth if credential or secrets else "none",
             headers=headers,
             timeouts=timeouts,
             proxy=proxy,
             quirks=quirks,
             free=row.free if "free" in table else None,
             on_disconnect=row.on_disconnect,
+            provider=row.provider,
+            more_credentials=tuple([secret for secret in more if secret is not None]),
+            options=tuple([(name, value) for name in _OPTIONS if (value := str(getattr(row, name)))]),
+            secrets=secrets,
             models=models,
             closed=closed,
             literal_secrets=tuple(self.literals),
@@ -121,8 +132,8 @@ class _ProviderReader:
 
     def _credential(self, row: ProviderKeys, known: KnownHost | None, base_url: str) -> Secret | None:
         """The key from the file or the catalogue's variable, once it is safe to send where ``base_url`` leads."""
-        if row.auth == "none":
-            return None
+        if row.auth == "none" or row.account or row.access_key_id or row.api_keys:
+            return self._secret(row.api_key, "api_key") if row.api_key else None
         credential = self._secret(row.api_key, "api_key") if row.api_key else self._ambient(row, known, base_url)
         plain = base_url.startswith("http://") and not is_loopback(base_url)
         if credential and plain and not row.insecure:
@@ -144,6 +155,12 @@ class _ProviderReader:
         if is_literal(reference):
             self.literals.append(where)
         return find_secret(reference, f"providers.{self.name}.{where}", self.sources)
+
+    def _secrets(self, row: ProviderKeys) -> tuple[tuple[str, Secret], ...]:
+        """The credentials that a signature is made of."""
+        stated = [(name, str(getattr(row, name))) for name in _SECRETS if getattr(row, name)]
+        found = [(name, self._secret(reference, name)) for name, reference in stated]
+        return tuple([(name, secret) for name, secret in found if secret is not None])
 
     def _proxy(self, reference: str) -> Secret | None:
         if not reference:
@@ -187,7 +204,7 @@ class _ProviderReader:
         if table is None:
             return None
         row = read_section(QuirkKeys, table, f"providers.{self.name}.quirks", self.sources.problems)
-        return Quirks(row.stream_usage, row.max_tokens_field or None, row.drop)
+        return Quirks(row.stream_usage, row.max_tokens_field or None, row.drop, row.schema, row.choices, row.prefix)
 
     def _models(self, table: object) -> tuple[Mapping[str, ModelPatch], bool]:
         """A list closes the host to all else; a table adds to what is known of it."""

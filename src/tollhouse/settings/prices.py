@@ -9,7 +9,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from tollhouse.settings.keys import ModelKeys, ModelPatch, TierKeys
+from tollhouse.settings.provider_keys import ModelKeys, ModelPatch, TierKeys
 from tollhouse.settings.reading import Problems, describe, read_table
 from tollhouse.types.calls import Prices, PriceTier
 

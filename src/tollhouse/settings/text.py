@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tollhouse.settings.keys import SECTIONS, ModelKeys, ProviderKeys, QuirkKeys, RateKeys, TierKeys
+from tollhouse.settings.keys import SECTIONS, RateKeys
+from tollhouse.settings.provider_keys import ModelKeys, ProviderKeys, QuirkKeys, TierKeys
 from tollhouse.settings.reading import Key, keys
 
 HEAD = """\

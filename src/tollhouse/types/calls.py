@@ -21,12 +21,29 @@ class Principal:
 
 
 class ChatCall(Struct, frozen=True):
-    """One validated chat completion request. ``body`` is all the client sent, unknown fields too; never mutated."""
+    """One validated chat request. ``body`` is what is asked in the inner form (`docs/dialects.md`): OpenAI's chat
+    completion, unknown fields too; never mutated.
+    """
 
     model: str
     body: dict[str, Any]
     stream: bool
     include_usage: bool
+    dialect: str = "openai"
+    """What the client speaks."""
+    native: dict[str, Any] | None = None
+    """What the client sent, where that is not ``body``: for hosts that speak its dialect too. Never mutated."""
+
+
+class Loss(Struct, frozen=True):
+    """A parameter of the client's that a target does not honour as it stands."""
+
+    param: str
+    """Its name or path in the inner form, as ``temperature``, ``tools[0].function.strict``."""
+    how: str = "dropped"
+    """``dropped``, ``changed`` (another value is sent), or ``emulated`` (honoured by other means)."""
+    why: str = ""
+    """For people: one short clause."""
 
 
 class RelayCall(Struct, frozen=True):
@@ -94,6 +111,8 @@ class ModelFacts:
     """``catalogue``, or ``config`` where the operator states any of them."""
     image_tokens: int = 16_384
     """The most tokens that one image in a prompt becomes."""
+    provider: str = ""
+    """The file in `providers` that this model needs at its host; empty where it is the host's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +125,14 @@ class Quirks:
     """``max_tokens`` or ``max_completion_tokens``: the only one of the two the host takes; None passes both."""
     drop: tuple[str, ...] = ()
     """Top-level request fields the host refuses; dropped, and listed in ``x-tollhouse-dropped-params``."""
+    schema: str = "schema"
+    """What of ``response_format`` the host enforces: ``schema``, ``object`` (JSON of any kind) or ``none``."""
+    choices: bool = True
+    """Takes ``n`` over 1."""
+    prefix: str = ""
+    """How it continues an answer from a prefix: ``plain`` (a last assistant message is continued), or the member of
+    that message that asks for it (``prefix``, ``partial``); empty where it cannot.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +162,12 @@ class Host:
     """Where a cap of ours goes when the client named none: ``max_tokens`` or ``max_completion_tokens``."""
     free_kinds: tuple[str, ...] = ()
     """Endpoint kinds that the vendor does not charge for."""
+    options: tuple[tuple[str, str], ...] = ()
+    """What the provider's addresses and signatures need beside the URL: ``region``, ``project``, ``api_version``..."""
+    secrets: tuple[tuple[str, Secret], ...] = ()
+    """Credentials that a signature is made of, by name: ``access_key_id``, ``secret_access_key``, ``account``..."""
+    slot: int = 0
+    """Which of the host's keys this is, counted from 0."""
     on_disconnect: str = "cancel"
     """When a client leaves: ``cancel`` hangs up and charges what was delivered; ``drain`` reads on, for the host bills
     the whole answer anyway.
@@ -148,6 +181,11 @@ class Target:
     host: Host
     model: str
     facts: ModelFacts | None = None
+
+    @property
+    def provider(self) -> str:
+        """The file in `providers` that speaks to it."""
+        return (self.facts is not None and self.facts.provider) or self.host.provider
 
     @property
     def id(self) -> str:

@@ -6,7 +6,7 @@ One logical request is one hold: `OpenHold`, any number of `MarkProgress`, one `
 
 from msgspec import Struct
 
-from tollhouse.types.calls import Usage
+from tollhouse.types.calls import Loss, Usage
 
 OPEN, SETTLED, RELEASED, EXPIRED = "open", "settled", "released", "expired"
 POST_KINDS = ("charge", "grant", "topup", "refund", "adjustment", "writeoff", "cost", "reversal")
@@ -29,6 +29,8 @@ class AttemptRecord(Struct, frozen=True, omit_defaults=True):
     ms: int = 0
     cost_nusd: int = 0
     """What a failed attempt cost the operator; the customer never pays for it."""
+    losses: tuple[Loss, ...] = ()
+    """What of the request the target did not honour as it stood."""
 
 
 class OpenHold(Struct, frozen=True):

@@ -7,13 +7,27 @@ whole (one event, one write); `flush` is where a handler waits for a client that
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from tollhouse.errors import Fault
 from tollhouse.web.heads import header_line, json_body, response_head
 
 EVENTS = "text/event-stream"
 _EVENT_STREAM = f"{EVENTS}; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorForm:
+    """How a fault is written for the client that is being served."""
+
+    body: Callable[[Fault, str], dict[str, Any]]
+    """The JSON, from the fault and the request's id."""
+    event: Callable[[dict[str, Any]], bytes]
+    """The last event of a stream, from that JSON."""
+
+
+OPENAI_ERRORS = ErrorForm(Fault.body, lambda error: b"data: " + json_body(error) + b"\n\n")
 
 
 class Channel(Protocol):
@@ -33,10 +47,10 @@ class Exchange:
     """A request as it was received and the response as far as it was sent."""
 
     __slots__ = (
-        "_chunks", "_waiter", "begun", "body_bytes", "channel", "client", "complete", "expects_continue", "fault",
-        "head_sent", "headers", "heartbeat", "http_1_0", "interruption", "keep_alive", "method", "notes", "path",
-        "pending_head", "query", "request_id", "rest", "sent_bytes", "shared_headers", "speaks_events", "started_at",
-        "status", "streaming",
+        "_chunks", "_waiter", "begun", "body_bytes", "channel", "client", "complete", "errors", "expects_continue",
+        "fault", "head_sent", "headers", "heartbeat", "http_1_0", "interruption", "keep_alive", "method", "notes",
+        "path", "pending_head", "query", "request_id", "rest", "sent_bytes", "shared_headers", "speaks_events",
+        "started_at", "status", "streaming",
     )  # fmt: skip
 
     def __init__(self, channel: Channel, client: str, started_at: float) -> None:
@@ -60,6 +74,7 @@ class Exchange:
         """Whether the body has arrived whole."""
         self.begun = False
         """Whether its handler has taken its first step."""
+        self.errors = OPENAI_ERRORS
         self.fault: Fault | None = None
         """Set by the protocol when the request is refused before any handler runs."""
         self.interruption: Fault | None = None
@@ -173,9 +188,9 @@ class Exchange:
         """Answers with the fault: a status and JSON, or the last event of a stream that has begun. A stream of anything
         else is cut off, so that no client takes the part for the whole.
         """
-        body = fault.body(self.request_id)
+        body = self.errors.body(fault, self.request_id)
         if self.streaming and self.head_sent and self.speaks_events:
-            self.end(b"data: " + json_body(body) + b"\n\n")
+            self.end(self.errors.event(body))
             return
         if self.streaming and self.head_sent:
             self.streaming = False

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tollhouse.errors import MethodNotAllowed, RouteNotFound
-from tollhouse.web.exchange import Exchange
+from tollhouse.web.exchange import OPENAI_ERRORS, ErrorForm, Exchange
 
 Handler = Callable[[Exchange], Awaitable[None]]
 Access = Literal["key", "public", "admin", "signature"]
@@ -29,6 +29,8 @@ class Route:
     path: str
     handler: Handler
     access: Access
+    errors: ErrorForm = OPENAI_ERRORS
+    """How its faults are written."""
 
 
 class RouteTable:

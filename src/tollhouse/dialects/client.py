@@ -1,0 +1,87 @@
+"""What a client's dialect is: how its requests are read, and how answers and errors are written in it. Pure.
+
+`gateway.pipeline` serves each of them with the same path. A dialect is one object with these methods; what one stream
+needs is in the `Writer` made for it. Answers arrive in the inner form (`docs/dialects.md`), or, where the upstream
+speaks the same dialect (``native``), as its own objects.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from tollhouse.errors import Fault
+from tollhouse.types.calls import ChatCall, Usage
+
+
+class Identity(Struct, frozen=True):
+    """Which answer this is: an id in OpenAI's form (``chatcmpl-`` and more), and Unix seconds."""
+
+    id: str
+    created: int
+
+
+class Account(Struct, frozen=True):
+    """What an answer took and cost, for its last words."""
+
+    usage: Usage
+    raw: Mapping[str, Any] | None
+    """The host's own usage object in OpenAI's form; None where it stated none."""
+    cost_nusd: int
+    notes: Mapping[str, Any]
+    """Members that every answer carries (`gateway.annotate.notes`)."""
+
+
+class Writer(Protocol):
+    """One streamed answer, as bytes. It takes the chunks over: the dicts given to `encode` are changed."""
+
+    def encode(self, chunks: Iterable[dict[str, Any]]) -> bytes:
+        """The events of these chunks, ready for one write; empty when they tell the client nothing yet.
+
+        Raises `UpstreamBadResponse` for what JSON cannot carry.
+        """
+
+    def finish(self, account: Account) -> bytes:
+        """The end of a whole answer: finish reason, usage, and what marks the end."""
+
+    def heartbeat(self) -> bytes:
+        """An event that says nothing, whatever was said before."""
+
+    def tokens(self) -> int:
+        """About how many tokens the client has been given; 0 before the first."""
+
+    def sound_tokens(self) -> int:
+        """How many of them are sound."""
+
+
+class ClientDialect(Protocol):
+    """A dialect that clients speak."""
+
+    name: str
+    """As `Provider.dialect`."""
+
+    def read(self, body: bytes, path: str) -> ChatCall:
+        """The call of a request. ``path`` is what the braces of the route stand for, empty where it has none.
+
+        Raises `InvalidRequest`.
+        """
+
+    def reply(self, answer: dict[str, Any], call: ChatCall, identity: Identity, account: Account) -> dict[str, Any]:
+        """A whole answer in the inner form, as the client expects it. ``answer`` is taken over."""
+
+    def native_reply(self, answer: dict[str, Any], call: ChatCall, account: Account) -> dict[str, Any]:
+        """A whole answer of a host that speaks the dialect, changed only where it must be: the model's name, the cost.
+        ``answer`` is taken over.
+        """
+
+    def writer(self, call: ChatCall, identity: Identity) -> Writer:
+        """For a stream in the inner form."""
+
+    def native_writer(self, call: ChatCall) -> Writer:
+        """For a stream of a host that speaks the dialect."""
+
+    def error(self, fault: Fault, request_id: str) -> dict[str, Any]:
+        """The JSON of a failure."""
+
+    def error_event(self, error: dict[str, Any]) -> bytes:
+        """The last event of a stream that failed, from `error`."""

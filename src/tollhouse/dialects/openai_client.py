@@ -1,0 +1,59 @@
+"""OpenAI's chat completions as a client's dialect. It is the inner form too, so there is nothing to pass through."""
+
+from typing import Any
+
+import msgspec
+
+from tollhouse.dialects.client import Account, Identity, Writer
+from tollhouse.dialects.openai import ChatStream
+from tollhouse.dialects.replies import normalise_reply
+from tollhouse.dialects.usage import priced
+from tollhouse.errors import Fault
+from tollhouse.types.calls import ChatCall
+from tollhouse.validate.chat import read_chat
+
+_encode = msgspec.json.Encoder().encode
+
+
+class OpenAIClient:
+    """See `ClientDialect`."""
+
+    __slots__ = ()
+
+    name = "openai"
+
+    def read(self, body: bytes, path: str) -> ChatCall:
+        """The call of a request body."""
+        del path
+        return read_chat(body)
+
+    def reply(self, answer: dict[str, Any], call: ChatCall, identity: Identity, account: Account) -> dict[str, Any]:
+        """A ``chat.completion``."""
+        reply = normalise_reply(answer, identity.id, identity.created, call.model, metered=account.usage)
+        if isinstance(usage := reply.get("usage"), dict):
+            reply["usage"] = priced(usage, account.cost_nusd)
+        reply.update(account.notes)
+        return reply
+
+    def native_reply(self, answer: dict[str, Any], call: ChatCall, account: Account) -> dict[str, Any]:
+        """Never called: the inner form is this dialect."""
+        raise NotImplementedError
+
+    def writer(self, call: ChatCall, identity: Identity) -> Writer:
+        """``chat.completion.chunk`` events."""
+        return ChatStream(identity.id, identity.created, call.model, call.include_usage)
+
+    def native_writer(self, call: ChatCall) -> Writer:
+        """Never called: the inner form is this dialect."""
+        raise NotImplementedError
+
+    def error(self, fault: Fault, request_id: str) -> dict[str, Any]:
+        """``{"error": {...}}``."""
+        return fault.body(request_id)
+
+    def error_event(self, error: dict[str, Any]) -> bytes:
+        """``data: {"error": ...}``: the first key, in compact JSON, for go-openai looks for exactly that."""
+        return b"data: " + _encode(error) + b"\n\n"
+
+
+OPENAI = OpenAIClient()
