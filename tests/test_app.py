@@ -92,7 +92,16 @@ async def test_the_api_has_exactly_the_documented_routes(tmp_path: Path) -> None
         "POST /v1/quote",
         "POST /webhooks/stripe",
         "POST /v1/chat/completions",
+        "POST /v1/messages",
+        "POST /v1/messages/count_tokens",
+        "POST /v1/route/explain",
         *(f"POST /v1/{kind.path}" for kind in KINDS),
+        "GET /v1beta/models",
+        "GET /v1beta/models/{model}",
+        "POST /v1beta/models/{model}",
+        "POST /v1beta1/{model}",
+        "POST /v1/models/{model}",
+        "POST /v1/projects/{model}",
     }
     api = [route for route in app.routes if route.path.startswith("/v1")]
     assert {route.access for route in api} == {"key"}

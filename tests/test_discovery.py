@@ -33,6 +33,8 @@ class Machine:
 
     async def get(self, port: int, path: str) -> tuple[int, bytes]:
         """The answer of a port, or what a closed port gives."""
+        if path == "/api/version":
+            return 200, b'{"version": "0.12.6"}'
         assert path == "/v1/models"
         self.asked.append(port)
         if port not in self._answers:
@@ -147,11 +149,32 @@ async def test_a_scheme_in_a_hosts_variable_is_no_fault(find: Finder) -> None:
         assert offer.host.base_url == "https://acme.example/ai-gateway/mlflow/v1"
 
 
-async def test_a_dialect_that_is_not_spoken_is_a_reason(find: Finder) -> None:
+async def test_a_host_that_is_not_reached_is_a_reason(find: Finder) -> None:
     """A key of a host that cannot be reached yet is noticed, and the reason is given."""
-    finding = line(await find(environ={"AWS_BEARER_TOKEN_BEDROCK": "k"}), "amazon-bedrock")
+    finding = line(await find(environ={"GITLAB_TOKEN": "k"}), "gitlab")
     assert finding.state == "skipped"
-    assert "dialect" in finding.reason
+    assert "no chat completions API" in finding.reason
+
+
+async def test_an_address_is_made_of_a_region(find: Finder) -> None:
+    """Bedrock's key and a region are enough; without a region the report says which variable is missing."""
+    key = {"AWS_BEARER_TOKEN_BEDROCK": "bedrock-api-key-made-up"}
+    finding = line(await find(environ=key), "amazon-bedrock")
+    assert (finding.state, finding.fix) == ("missing", "export AWS_REGION=...")
+    for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        (offer,) = (await find(environ={**key, variable: "eu-west-1"})).offers
+        assert offer.host.base_url == "https://bedrock-runtime.eu-west-1.amazonaws.com"
+        assert offer.host.options == (("region", "eu-west-1"),)
+        assert (offer.host.auth, offer.host.provider) == ("bearer", "bedrock")
+
+
+async def test_access_keys_alone_enable_nothing(find: Finder) -> None:
+    """AWS access keys are for a whole account: they count for a host that is declared, and only there."""
+    keys = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_REGION": "us-east-1"}
+    assert (await find(environ=keys)).offers == ()
+    (offer,) = (await find("[providers.amazon-bedrock]\n", keys)).offers
+    assert (offer.host.auth, offer.host.credential) == ("sigv4", None)
+    assert [name for name, _ in offer.host.secrets] == ["access_key_id", "secret_access_key"]
 
 
 async def test_a_token_for_more_than_models_is_not_used_by_itself(find: Finder) -> None:
@@ -267,6 +290,7 @@ async def test_engines_of_this_machine_are_found(find: Finder, catalogue: Catalo
         ("vllm", "http://127.0.0.1:8000/v1", "none"),
     ]
     assert all(offer.host.quirks.max_tokens_field == "max_tokens" for offer in found.offers)
+    assert [offer.host.provider for offer in found.offers] == ["ollama", "openai"]
     names = Names(found.offers, {}, catalogue)
     assert [target.id for target in names.resolve("llama3:8b")] == ["ollama/llama3:8b"]
     assert [target.id for target in names.resolve("ollama/pulled-later")] == ["ollama/pulled-later"]

@@ -239,3 +239,43 @@ def test_an_owner_that_is_no_text_is_passed_over(owner: object) -> None:
 def test_an_answer_beyond_all_bounds_is_no_engine(body: bytes) -> None:
     """Numbers without end, nesting without end and half characters are not an engine's answer, and no crash."""
     assert read(VLLM, 200, body).models is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "provider"),
+    [
+        ((200, b'{"version": "0.12.6"}'), "ollama"),
+        ((200, b'{"version": 1}'), "openai"),
+        ((404, b'{"version": "1"}'), "openai"),
+        ((200, b"<html>"), "openai"),
+        (ConnectionResetError(), "openai"),
+        (TimeoutError(), "openai"),
+    ],
+)
+async def test_an_engine_with_an_api_of_its_own_is_spoken_to_in_it(
+    answer: tuple[int, bytes] | Exception, provider: str
+) -> None:
+    """Ollama is told from what only lists models as it does by its version; in doubt the list's own dialect is used."""
+
+    async def fetch(_port: int, path: str) -> tuple[int, bytes]:
+        if path == "/v1/models":
+            return 200, listing("llama3:8b")
+        assert path == "/api/version"
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    probed = await probe(OLLAMA, fetch, 5)
+    assert (probed.finding.state, probed.provider) == ("found", provider)
+
+
+async def test_an_engine_without_an_api_of_its_own_is_asked_once() -> None:
+    """Nothing but the list is asked of the others."""
+    asked: list[str] = []
+
+    async def fetch(_port: int, path: str) -> tuple[int, bytes]:
+        asked.append(path)
+        return 200, listing("m", owner="vllm")
+
+    assert (await probe(OLLAMA, fetch, 5)).provider == "openai"
+    assert asked == ["/v1/models"]

@@ -6,14 +6,14 @@ The path of a request, whole:
     web.front        request id, CORS, route, and in the end one answer, one log line, one metric
     gateway.pipeline identify    who calls                           gateway.gate, gateway.auth
                      admit       may they, is there room             gateway.gate, gateway.limits
-                     parse       strict JSON, OpenAI's limits        validate
-                     plan        the targets of the model's name     gateway.router, catalog.names
+                     parse       strict JSON, its dialect's rules    dialects, validate
+                     plan        targets, in order, and why          gateway.router, routing, catalog.names
                      reserve     a hold on every budget, or none     gateway.bids, ledger.wallet
-                     attempt     encode, send, decode; next target   gateway.attempts, providers, upstream
+                     attempt     encode, send, decode; who is next   gateway.attempts, gateway.trial, routing.course
                      meter       what it took, in disjoint classes   gateway.meter
                      settle      synchronously, in the exit          ledger.holds, ledger.journal
                      annotate    cost and credits on the answer      gateway.annotate
-                     reply       OpenAI's shapes, whatever answered  dialects.openai
+                     reply       the client's dialect, whatever answered: dialects
 
 Beside it, off that path: `control` (health, metrics, reload, the admin API), the tick (tree, limits, log, reload) and
 the drain.
@@ -30,9 +30,15 @@ from tollhouse.control.admin.api import routes as admin_routes
 from tollhouse.control.jobs import repeat
 from tollhouse.control.pages import Pages
 from tollhouse.control.reload import Reloader
+from tollhouse.dialects.anthropic.client import ANTHROPIC
 from tollhouse.dialects.openai_client import OPENAI
+from tollhouse.gateway.count_tokens import ERRORS as MESSAGES_ERRORS
+from tollhouse.gateway.count_tokens import CountTokensPage
 from tollhouse.gateway.credits import CreditsPage
+from tollhouse.gateway.explain import ExplainPage
 from tollhouse.gateway.gate import Gate
+from tollhouse.gateway.gemini_pages import ERRORS as GEMINI_ERRORS
+from tollhouse.gateway.gemini_pages import GeminiPages
 from tollhouse.gateway.limits import Limits
 from tollhouse.gateway.models import ModelPages
 from tollhouse.gateway.pipeline import ChatPipeline
@@ -40,6 +46,7 @@ from tollhouse.gateway.quotes import QuotePage
 from tollhouse.gateway.relay import KINDS, RelayPipeline
 from tollhouse.gateway.usage import UsagePages
 from tollhouse.gateway.webhooks import StripeWebhook
+from tollhouse.routing.health import Health
 from tollhouse.settings.keys import Server as ServerKeys
 from tollhouse.snapshot import Live
 from tollhouse.telemetry.log import Log
@@ -108,7 +115,9 @@ class App:
         relay = RelayPipeline(self.gate)
         models = ModelPages(live, books.keyring, metrics, self.started_at)
         credit = CreditsPage(live, books.keyring, books.ledger)
+        gemini = GeminiPages(self.gate)
         quote = QuotePage(self.gate)
+        explain = ExplainPage(self.gate)
         usage = UsagePages(live, books.keyring, books.ledger)
         self.stripe = StripeWebhook(books.ledger, books.office, self._stripe_secret, log, metrics)
         pages = Pages(problems=self._problems, metrics=metrics, admin_key=parts.admin_key)
@@ -121,14 +130,18 @@ class App:
         self.routes = (
             *shared,
             Route("POST", "/v1/chat/completions", chat, "key"),
+            Route("POST", "/v1/messages", ChatPipeline(self.gate, ANTHROPIC), "key", MESSAGES_ERRORS),
+            Route("POST", "/v1/messages/count_tokens", CountTokensPage(self.gate), "key", MESSAGES_ERRORS),
             *(Route("POST", f"/v1/{kind.path}", relay.handler(kind), "key") for kind in KINDS),
-            Route("GET", "/v1/models", models.list, "key"),
-            Route("GET", "/v1/models/{model}", models.retrieve, "key"),
+            Route("GET", "/v1/models", gemini.beside(gemini.list, models.list), "key"),
+            Route("GET", "/v1/models/{model}", gemini.beside(gemini.retrieve, models.retrieve), "key"),
             Route("DELETE", "/v1/models/{model}", models.delete, "key"),
+            *gemini_routes(gemini),
             Route("GET", "/v1/credits", credit.show, "key"),
             Route("GET", "/v1/usage", usage.list, "key"),
             Route("GET", "/v1/usage/{request_id}", usage.retrieve, "key"),
             Route("POST", "/v1/quote", quote, "key"),
+            Route("POST", "/v1/route/explain", explain, "key"),
             Route("POST", "/webhooks/stripe", self.stripe, "signature"),
         )
         admin = AdminParts(books.office, books.ledger, live, lambda: books.prices, parts.reloader, parts.admin_key)
@@ -179,11 +192,12 @@ class App:
         await self.parts.books.follow()
 
     async def _sweep(self) -> None:
-        """Limits and prices of the settings in force, leases that nobody gave back, and names that have expired."""
+        """Limits of the settings in force, leases that nobody gave back, names and answers that have ended."""
         settings = self.parts.live.snapshot.settings
         self.limits.follow(settings)
         self.limits.sweep()
         await self.gate.once.sweep()
+        await self.gate.replays.sweep()
 
     def _stripe_secret(self) -> str:
         secret = self.parts.live.snapshot.settings.stripe_webhook_secret
@@ -225,6 +239,7 @@ class App:
         yield "tollhouse_holds_open", (), self.ledger.open_holds
         yield "tollhouse_keys", (), len(self.parts.books.keyring)
         yield "tollhouse_log_lines_dropped", (), self.parts.log.dropped
+        yield from health_samples(self.parts.live.health, time.monotonic())
         yield "tollhouse_up_seconds", (), int(time.time()) - self.started_at
         pools: dict[str, list[Pool]] = {}
         for key, pool in self.parts.live.snapshot.pools.items():  # one origin may be reached by several proxies
@@ -234,6 +249,40 @@ class App:
             yield "tollhouse_upstream_stale_retries", (host,), sum(pool.stale_retries for pool in same)
             yield "tollhouse_upstream_connections", (host, "active"), sum(pool.active for pool in same)
             yield "tollhouse_upstream_connections", (host, "idle"), sum(pool.idle for pool in same)
+
+
+def gemini_routes(pages: GeminiPages) -> tuple[Route, ...]:
+    """Gemini's API: model and method share the last part of a path. ``/v1beta1`` is where SDKs for Vertex call."""
+    return (
+        Route("GET", "/v1beta/models", pages.list, "key", GEMINI_ERRORS),
+        Route("GET", "/v1beta/models/{model}", pages.retrieve, "key", GEMINI_ERRORS),
+        Route("POST", "/v1beta/models/{model}", pages.call, "key", GEMINI_ERRORS),
+        Route("POST", "/v1beta1/{model}", pages.call, "key", GEMINI_ERRORS),
+        Route("POST", "/v1/projects/{model}", pages.call, "key", GEMINI_ERRORS),
+        Route("POST", "/v1/models/{model}", pages.call, "key", GEMINI_ERRORS),
+    )
+
+
+def health_samples(health: Health, now: float) -> Iterator[Sample]:
+    """What routing knows of the hosts, as metrics."""
+    counts: dict[tuple[str, ...], int] = {}
+    for view in health.views(now):
+        state, host = ("tollhouse_targets", view.host, view.state), view.host
+        counts[state] = counts.get(state, 0) + 1
+        for name, value in (
+            ("tollhouse_targets_ejected", view.ejected),
+            ("tollhouse_targets_failing", view.failures_in_row > 0),
+            ("tollhouse_upstream_requests_in_flight", view.in_flight),
+        ):
+            counts[name, host] = counts.get((name, host), 0) + value
+    for key in health.keys(now):
+        state = ("tollhouse_upstream_keys", key.host, key.state)
+        counts[state] = counts.get(state, 0) + 1
+    for (name, *labels), value in counts.items():
+        yield name, tuple(labels), value
+    for name, budget in (("tollhouse_retries", health.retries), ("tollhouse_hedges", health.hedges)):
+        yield name, (), budget.spent
+        yield f"{name}_refused", (), budget.refused
 
 
 def server_limits(keys: ServerKeys) -> ServerLimits:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from tollhouse.settings.aliases import read_aliases
+from tollhouse.settings.aliases import plain_aliases, read_routes
 from tollhouse.settings.files import check_authorities, check_weights
 from tollhouse.settings.hosts import read_providers
 from tollhouse.settings.keys import SECTIONS, Billing, Cors, Server, Settings, TimeoutKeys, Upstream
@@ -96,8 +96,9 @@ def _read(document: dict[str, Any], sources: Sources) -> Settings:
     parts["tiers"] = MappingProxyType(tiers)
     parts |= _webhook_secret(parts["billing"], sources)
     providers = read_providers(hosts, parts["timeouts"], sources)
-    named = read_aliases(aliases, {*providers, *sources.known, *LOCAL_HOSTS}, problems)
-    return Settings(**parts, providers=MappingProxyType(providers), aliases=MappingProxyType(named))
+    routes = read_routes(aliases, {*providers, *sources.known, *LOCAL_HOSTS}, problems)
+    parts |= {"routes": MappingProxyType(routes), "aliases": MappingProxyType(plain_aliases(routes))}
+    return Settings(**parts, providers=MappingProxyType(providers))
 
 
 def _webhook_secret(billing: Billing, sources: Sources) -> dict[str, Any]:

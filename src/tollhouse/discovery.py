@@ -15,7 +15,7 @@ from tollhouse.config import ProviderSettings, Settings
 from tollhouse.loopback import ENGINES, QUIRKS, Engine, Fetch, Finding, fetch_loopback, probe
 from tollhouse.settings.provider_keys import ModelPatch
 from tollhouse.settings.secrets import as_secret
-from tollhouse.settings.urls import check_url, expand, is_loopback, loopback_port
+from tollhouse.settings.urls import check_url, expand, is_loopback, loopback_port, option_values
 from tollhouse.types.calls import Host, ModelFacts
 
 
@@ -41,7 +41,7 @@ async def discover(
         more, lines = ambient(settings, catalogue, environ)
         offers, report = offers + more, report + lines
     if settings.discovery.loopback:
-        more, lines = await local(settings, offers, engines, fetch or fetch_loopback)
+        more, lines = await local(settings, catalogue, offers, engines, fetch or fetch_loopback)
         offers, report = offers + more, report + lines
     return Discovery(tuple(offers), tuple(report))
 
@@ -57,8 +57,12 @@ def declared(settings: Settings, catalogue: Catalogue) -> tuple[list[Offer], lis
             report.append(Finding(provider.name, "skipped", "enabled = false in the settings"))
             continue
         row = catalogue.providers.get(provider.name)
-        models = _declared_models(provider, catalogue.models(provider.name))
-        offers.append(Offer(_declared_host(provider, row, settings), models, provider.closed))
+        models = _declared_models(provider, catalogue)
+        host = _declared_host(provider, row, settings)
+        host = replace(host, quirks=catalogue.quirks(host.provider, host.quirks))
+        keys = enumerate(provider.more_credentials, start=1)
+        more = tuple(replace(host, credential=credential, slot=slot) for slot, credential in keys)
+        offers.append(Offer(host, models, provider.closed, more=more))
         report.append(Finding(provider.name, "found", f"declared in the settings; {_count(models)}"))
     return offers, report
 
@@ -87,14 +91,16 @@ def _declared_host(provider: ProviderSettings, row: ProviderRow | None, settings
     return replace(host, quirks=quirks) if quirks else host
 
 
-def _declared_models(provider: ProviderSettings, known: Mapping[str, ModelFacts]) -> Mapping[str, ModelFacts]:
+def _declared_models(provider: ProviderSettings, catalogue: Catalogue) -> Mapping[str, ModelFacts]:
     """What is known of the host's models, under what the operator says of them."""
+    known = catalogue.models(provider.name)
     if not provider.models:
         return known
     stated = {}
     for name, patch in provider.models.items():
         facts = known.get(name) or ModelFacts(name, name)
-        stated[name] = replace(facts, **patch.facts, **_stated_prices(facts, patch))
+        patched = replace(facts, **patch.facts, **_stated_prices(facts, patch))
+        stated[name] = catalogue.placed(patched, patched.provider) if patched.provider else patched
     return stated if provider.closed else {**known, **stated}
 
 
@@ -148,14 +154,16 @@ def _ambient_host(row: ProviderRow, variable: str, environ: Mapping[str, str], s
         fix = f"declare [providers.{row.name}] with the base_url of an OpenAI-compatible API, if it has one"
         return Finding(row.name, "skipped", f"{variable} is set, but {row.reason}", fix)
     if row.opt_in is not None:
-        fix = f'declare [providers.{row.name}] with api_key = "env:{variable}"'
+        key = row.credential
+        fix = f'declare [providers.{row.name}] with {key} = "env:{variable}"'
         return Finding(row.name, "skipped", f"{variable} is set, but {row.opt_in}", fix)
     credential = as_secret(environ[variable])
     if credential is None:
         return Finding(row.name, "missing", f"{variable} is empty, or no key by its look", f"export {variable}=...")
-    base_url, missing = expand(row.base_url, environ)
+    options = option_values(row.options, {}, environ)
+    base_url, missing = expand(row.base_url, {**environ, **options})
     if missing:
-        names = " and ".join(missing)
+        names = " and ".join([row.options.get(name, (name,))[0] for name in missing])
         return Finding(row.name, "missing", f"{variable} is set, but {names} is not", f"export {names}=...")
     fault = check_url(base_url)
     if fault is not None:
@@ -175,6 +183,7 @@ def _ambient_host(row: ProviderRow, variable: str, environ: Mapping[str, str], s
         cap_field=row.cap_field,
         free_kinds=row.free_kinds,
         provider=row.provider,
+        options=tuple(options.items()),
     )
 
 
@@ -182,7 +191,7 @@ def _ambient_host(row: ProviderRow, variable: str, environ: Mapping[str, str], s
 
 
 async def local(
-    settings: Settings, known: Sequence[Offer], engines: Sequence[Engine], fetch: Fetch
+    settings: Settings, catalogue: Catalogue, known: Sequence[Offer], engines: Sequence[Engine], fetch: Fetch
 ) -> tuple[list[Offer], list[Finding]]:
     """The engines of this machine, but for those that are known already. All are asked at once."""
     taken = {offer.host.name for offer in known} | settings.providers.keys()
@@ -203,10 +212,11 @@ async def local(
                 engine.name,
                 base_url,
                 auth="none",
-                quirks=QUIRKS,
+                quirks=catalogue.quirks(answer.provider, QUIRKS),
                 timeouts=settings.timeouts,
                 label=engine.label,
                 max_event_bytes=settings.upstream.max_event_bytes,
+                provider=answer.provider,
             )
             offers.append(Offer(host, answer.models))
     return offers, report

@@ -1,13 +1,14 @@
 """Asking this machine's ports for an inference engine, and telling one from whatever else may listen there.
 
-Called by `discovery` at start. One plain HTTP/1.0 request for each port, to 127.0.0.1 only, under one short deadline
-and a cap on bytes. 8000 and 8080 are the favourite ports of every web framework, so what answers must show the model
-list of an engine before it is used; another Tollhouse is told from an engine, or two could call each other for ever.
+Called by `discovery` at start. One plain HTTP/1.0 request for each port, and a second where an engine may have a better
+API of its own; to 127.0.0.1 only, under short deadlines and a cap on bytes. 8000 and 8080 are the favourite ports of
+every web framework, so what answers must show the model list of an engine before it is used; another Tollhouse is told
+from an engine, or two could call each other for ever.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import msgspec
@@ -41,6 +42,10 @@ class Engine:
     port: int
     owner: str
     start: str
+    version_path: str = ""
+    """What answers ``{"version": ...}`` where the engine has an API of its own, spoken by the file of its name in
+    `providers`. Whatever else shows the same list of models is spoken to as the list says.
+    """
 
 
 QUIRKS = Quirks(max_tokens_field="max_tokens")
@@ -49,7 +54,7 @@ QUIRKS = Quirks(max_tokens_field="max_tokens")
 Read in ``ChatCompletionRequest`` of ollama/ollama openai/openai.go, which has max_tokens alone.
 """
 ENGINES = (
-    Engine("ollama", "Ollama", 11434, "library", "ollama serve"),
+    Engine("ollama", "Ollama", 11434, "library", "ollama serve", "/api/version"),
     Engine("llamacpp", "llama.cpp", 8080, "llamacpp", "llama-server -m FILE.gguf"),
     Engine("vllm", "vLLM", 8000, "vllm", "vllm serve MODEL"),
     Engine("lmstudio", "LM Studio", 1234, "organization_owner", "lms server start"),
@@ -67,6 +72,8 @@ class Probed:
     port: int
     finding: Finding
     models: Mapping[str, ModelFacts] | None = None
+    provider: str = "openai"
+    """The file in `providers` that speaks to it."""
 
 
 async def probe(engine: Engine, fetch: Fetch, timeout_s: float) -> Probed:
@@ -85,8 +92,22 @@ async def probe(engine: Engine, fetch: Fetch, timeout_s: float) -> Probed:
     except (OSError, ValueError, EOFError):
         finding = Finding(engine.name, "skipped", f"what listens on {where} does not speak HTTP")
     else:
-        return read(engine, status, body)
+        return await _own_api(read(engine, status, body), fetch, timeout_s)
     return Probed(engine, engine.port, finding)
+
+
+async def _own_api(probed: Probed, fetch: Fetch, timeout_s: float) -> Probed:
+    """The same, to be spoken to in the engine's own API where it has one."""
+    path = probed.engine.version_path
+    if probed.models is None or not path:
+        return probed
+    try:
+        async with asyncio.timeout(timeout_s):
+            status, body = await fetch(probed.port, path)
+    except (OSError, ValueError, EOFError):  # of which TimeoutError is one
+        return probed
+    own = status == 200 and isinstance(_document(body).get("version"), str)
+    return replace(probed, provider=probed.engine.name) if own else probed
 
 
 def read(engine: Engine, status: int, body: bytes) -> Probed:

@@ -18,6 +18,9 @@ from tollhouse.config import Settings
 from tollhouse.dialects.client import Writer
 from tollhouse.providers import NAMES, load
 from tollhouse.providers.protocol import Provider
+from tollhouse.routing.auto import AUTO, AUTO_OFFER
+from tollhouse.routing.health import Health
+from tollhouse.routing.table import Routes
 from tollhouse.types.calls import Host, Target
 from tollhouse.types.wire import Connector
 from tollhouse.upstream.origin import Origin, Proxy
@@ -53,6 +56,8 @@ class Snapshot:
     pools: Mapping[PoolKey, Pool]
     relays: Mapping[str, Mapping[str, Connector]]
     """For hosts whose endpoints are known, by host and kind; any other host is asked and says for itself."""
+    routes: Routes
+    """What every name means for `routing.decide`."""
 
     def endpoint(self, target: Target, kind: str) -> Connector | None:
         """What answers at ``/v1/kind`` for a target, other than chat; None where nothing does."""
@@ -88,12 +93,19 @@ def _comment() -> bytes:
 
 
 class Live:
-    """Holds the snapshot of the moment. The one thing that changes; assignment is atomic."""
+    """Holds the snapshot of the moment, and how the hosts are. What changes; `swap` is atomic for a request."""
 
-    __slots__ = ("snapshot",)
+    __slots__ = ("health", "snapshot")
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
+        self.health = Health(snapshot.settings.routing)
+        """It outlives the snapshots."""
+
+    def swap(self, snapshot: Snapshot) -> None:
+        """The snapshot of the moment from now on."""
+        self.snapshot = snapshot
+        self.health.adopt(snapshot.settings.routing, snapshot.routes.hosts())
 
 
 def build(
@@ -118,10 +130,14 @@ def build(
     providers = {name: load(name) for name in NAMES}
     cors = Cors(settings.cors.origins, int(settings.cors.max_age_s))
     relays = {item.offer.host.name: item.relays for item in embedded}
-    names = Names(every, settings.aliases, catalogue)
+    more = {offer.host.name: offer.more for offer in every if offer.more}
+    listed = (*every, AUTO_OFFER) if any(offer.models for offer in every) else every
+    names = Names(listed, settings.aliases, catalogue)
+    routes = Routes(names, settings.routes, settings.routing, more)
+    routes.find(AUTO)  # fills its columns now, not in a request
     suggestions = Suggestions(names, catalogue)
     suggestions.explain("-")  # builds its index now, not in a request
-    return Snapshot(settings, names, suggestions, connectors, providers, cors, pools, relays)
+    return Snapshot(settings, names, suggestions, connectors, providers, cors, pools, relays, routes)
 
 
 def retire(old: Snapshot, new: Snapshot) -> None:

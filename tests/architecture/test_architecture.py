@@ -21,6 +21,7 @@ LAYERS = (
     {"control"},
     {"gateway"},
     {"ledger", "tenancy", "snapshot", "discovery"},
+    {"routing"},
     {"engines"},
     {"web", "upstream", "stores"},
     {"providers"},
@@ -33,7 +34,7 @@ LAYERS = (
     {"errors", "telemetry"},
 )
 PURE = (
-    *("types", "dialects", "providers", "validate", "catalog", "gateway/router.py", "gateway/meter.py"),
+    *("types", "dialects", "providers", "validate", "catalog", "routing", "gateway/router.py", "gateway/meter.py"),
     *("gateway/bids.py", "gateway/needs.py", "gateway/relay_meter.py", "ledger/prices.py", "ledger/pricebook.py"),
 )
 IMPURE_MODULES = {"asyncio", "socket", "time", "random", "os", "secrets", "threading", "subprocess", "datetime", "ssl"}

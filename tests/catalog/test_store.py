@@ -2,13 +2,14 @@
 
 import re
 from collections import defaultdict
-from dataclasses import astuple
+from dataclasses import astuple, fields
 from importlib.resources import files
 
 import msgspec
 import pytest
 
 from tollhouse.catalog.store import Catalogue
+from tollhouse.settings.provider_keys import QuirkKeys
 from tollhouse.types.calls import Prices, Quirks
 
 HOSTS = """
@@ -169,7 +170,64 @@ def test_known_quirks_are_rows_of_data(catalogue: Catalogue) -> None:
     """Mistral refuses stream_options and takes max_tokens alone; Groq refuses logprobs."""
     mistral = catalogue.providers["mistral"].quirks
     assert (mistral.stream_usage, mistral.max_tokens_field) == (False, "max_tokens")
-    assert "logprobs" in catalogue.providers["groq"].quirks.drop
+    groq = catalogue.providers["groq"].quirks
+    assert "logprobs" in groq.drop
+    assert (groq.choices, groq.prefix) == (False, "plain")
+    assert catalogue.providers["deepseek"].quirks.schema == "object"
+    assert catalogue.providers["moonshotai"].quirks.prefix == "partial"
+
+
+def test_every_quirk_is_a_known_word(catalogue: Catalogue) -> None:
+    """What a row says of a host is one of the words that the settings take."""
+    words = {field.name: field.metadata["choices"] for field in fields(QuirkKeys) if field.metadata["choices"]}
+    assert words.keys() == {"max_tokens_field", "schema", "prefix"}
+    for row in catalogue.providers.values():
+        for name, known in words.items():
+            assert (getattr(row.quirks, name) or "") in known, row.name
+
+
+@pytest.mark.parametrize(
+    ("host", "model", "provider"),
+    [
+        ("openai", "gpt-5.1-codex-mini", "responses"),
+        ("openai", "gpt-5-pro", "responses"),
+        ("openai", "o1-pro", "responses"),
+        ("openai", "o4-mini-deep-research", "responses"),
+        ("openai", "gpt-5.5", "responses"),
+        ("openai", "gpt-5.2", ""),
+        ("openai", "gpt-4o", ""),
+        ("openai", "o3", ""),
+        ("openai", "gpt-5.3-chat-latest", ""),
+        ("azure", "codex-mini", "responses"),
+        ("azure", "deepseek-v4-pro", ""),
+        ("azure", "codestral-2501", ""),
+        ("xai", "grok-4.20-multi-agent-0309", "responses"),
+        ("github-copilot", "gpt-5.3-codex", "responses"),
+        ("opencode", "gpt-5-codex", "responses"),
+        ("groq", "openai/gpt-oss-120b", ""),
+    ],
+)
+def test_models_that_answer_at_another_endpoint_say_so(
+    catalogue: Catalogue, host: str, model: str, provider: str
+) -> None:
+    """What is refused at /chat/completions is asked at /responses; the rest stays where it is."""
+    assert catalogue.models(host)[model].provider == provider
+
+
+def test_models_that_are_not_listed_follow_the_same_patterns(catalogue: Catalogue) -> None:
+    """A maker's newest models are never in a snapshot."""
+    assert catalogue.provider_of("openai", "gpt-5.6-sol") == "responses"
+    assert catalogue.provider_of("openai", "computer-use-preview-2025-03-11") == "responses"
+    assert catalogue.provider_of("openai", "gpt-9") == ""
+    assert catalogue.provider_of("no-such-host", "gpt-5.6-sol") == ""
+
+
+def test_every_pattern_of_models_means_one(catalogue: Catalogue) -> None:
+    """A host whose every model is at another endpoint is a host of that provider, and needs no patterns."""
+    for name, row in catalogue.providers.items():
+        needed = {facts.provider for facts in catalogue.models(name).values()}
+        assert needed <= {"", "responses"}, name
+        assert row.provider != "responses" or needed == {""}, name
 
 
 def test_rows_of_ours_name_hosts_of_the_snapshot(catalogue: Catalogue) -> None:
@@ -217,3 +275,13 @@ def test_the_licence_of_the_facts_ships_with_them() -> None:
     notice = files("tollhouse.catalog").joinpath("models.LICENSE").read_text("utf-8")
     assert "Copyright (c) 2025 spin.dev" in notice
     assert "Permission is hereby granted" in notice
+
+
+def test_a_prompt_kept_for_an_hour_costs_what_anthropic_says(catalogue: Catalogue) -> None:
+    """Twice the input, at every host of Claude that has a price for the shorter write, in every tier."""
+    for host, model in (("anthropic", "claude-sonnet-4-5"), ("amazon-bedrock", "anthropic.claude-sonnet-4-6")):
+        prices = catalogue.models(host)[model].prices
+        assert (prices.cache_write, prices.cache_write_1h) == (3_750_000, 6_000_000)
+    (tier,) = catalogue.models("google-vertex-anthropic")["claude-opus-4-6@default"].tiers
+    assert tier.prices.cache_write_1h == 2 * (tier.prices.input or 0) == 20_000_000
+    assert catalogue.models("openai")["gpt-4o"].prices.cache_write_1h is None

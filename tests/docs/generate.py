@@ -11,11 +11,14 @@ from typing import Any
 import click
 
 from tests.docs.markdown import DOCS
+from tests.matrix import table as matrix_table
 from tests.validate import parameter_table
 from tollhouse import config
 from tollhouse.cli import main as command_line
 from tollhouse.control.admin.api import AdminParts, endpoints
 from tollhouse.telemetry.metrics import COUNTERS, GAUGES, HISTOGRAMS
+from tollhouse.validate.gemini_api import FIELDS as GEMINI_FIELDS
+from tollhouse.validate.messages_api import FIELDS as MESSAGE_FIELDS
 
 MARKS = ("<!-- made from the code: begin -->\n", "<!-- made from the code: end -->")
 
@@ -78,8 +81,11 @@ def spelled(option: click.Option) -> str:
 PARTS: dict[str, tuple[tuple[str, str], Callable[[], str]]] = {
     "admin.md": (MARKS, endpoint_table),
     "cli.md": (MARKS, command_reference),
+    "dialects.md": (MARKS, lambda: f"\n{matrix_table.render()}\n"),
     "operations.md": (MARKS, metrics_table),
     "configuration.md": (MARKS, lambda: f"\n{config.render_markdown()}\n"),
+    "messages.md": (MARKS, lambda: parameter_table.describe(MESSAGE_FIELDS, ("model", "messages", "max_tokens"))),
+    "gemini.md": (MARKS, lambda: parameter_table.describe(GEMINI_FIELDS, ("contents",))),
     "chat-parameters.md": ((parameter_table.BEGIN, parameter_table.END.strip()), parameter_table.describe),
 }
 

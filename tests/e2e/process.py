@@ -60,11 +60,24 @@ def tollhouse(*arguments: str, cwd: Path | None = None, environ: dict[str, str] 
     )
 
 
+CALM = """[routing]
+same_target_retries = 0
+breaker_failures = 1000
+breaker_ratio = 1.0
+ejection_ratio = 1.0
+key_bad_s = 1
+cooldown_base_s = 0.05
+cooldown_max_s = 0.05
+"""
+"""One test's faults are nothing to the next, though they share a gateway."""
+
+
 @contextmanager
 def running(folder: Path, config: str = "", *options: str, environ: dict[str, str] | None = None) -> Iterator[Gateway]:
     """``tollhouse up --json`` on free ports, killed at the end if it still runs."""
     file, log = folder / "tollhouse.toml", folder / "log.txt"
-    file.write_text(config + "\n[discovery]\nenvironment = false\nloopback = false\n")
+    calm = "" if "[routing]" in config else CALM
+    file.write_text(f"{config}\n{calm}[discovery]\nenvironment = false\nloopback = false\n")
     file.chmod(0o600)
     arguments = ["up", "--json", "--port", "0", "--config", str(file), "--data", str(folder / "data"), *options]
     with log.open("w") as errors:

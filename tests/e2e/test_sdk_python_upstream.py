@@ -52,7 +52,7 @@ EVERYTHING: dict[str, Any] = {
 
 def test_every_parameter_arrives_as_it_was_sent(client: openai.OpenAI, stage: Backstage) -> None:
     """All fields, unknown ones too, reach the host unchanged; only the model's name is the host's own."""
-    stage.play([Send(completion())])
+    stage.play([Send(completion('{"sky": "sun", "degrees": 21, "umbrella": false}'))])
     client.chat.completions.create(model=MODEL, **EVERYTHING)
     expected = {**EVERYTHING, **EVERYTHING["extra_body"], "model": "m-2024-01-01"}
     del expected["extra_body"]

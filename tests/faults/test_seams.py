@@ -236,8 +236,8 @@ BEFORE = {
     **dict.fromkeys(("limits.admit", "lease.reserve", "provider.encode_chat", "provider.decode_chat"), NOTHING),
     "pool.send": NOTHING,
 }
-JSON_STAGES = {**BEFORE, "reply.read": NOTHING, "reply.close": NOTHING, "decoder.reply": NOTHING, "normalise": NOTHING}
-JSON_STAGES |= dict.fromkeys(("meter.record", "lease.correct", "lease.headers"), ALL)
+JSON_STAGES = {**BEFORE, "reply.read": NOTHING, "reply.close": NOTHING, "decoder.reply": NOTHING}
+JSON_STAGES |= dict.fromkeys(("meter.record", "lease.correct", "lease.headers", "normalise"), ALL)
 STREAM_STAGES = {**BEFORE, "reply.next": NOTHING, "decoder.feed": NOTHING, "lease.headers": NOTHING}
 STREAM_STAGES |= dict.fromkeys(("reply.next in mid-stream", "decoder.feed in mid-stream"), PART)
 STREAM_STAGES |= dict.fromkeys(("decoder.finish", "meter.record", "lease.correct"), ALL)

@@ -1,6 +1,15 @@
 """The names of the targets."""
 
-from tests.fuzz import config_files, event_stream, gateway, http_server, json_guard, upstream_client
+from tests.fuzz import (
+    client_requests,
+    config_files,
+    event_stream,
+    gateway,
+    http_server,
+    json_guard,
+    upstream_answers,
+    upstream_client,
+)
 from tests.fuzz.engine import Opener
 
 TARGETS: dict[str, Opener] = {
@@ -11,4 +20,6 @@ TARGETS: dict[str, Opener] = {
     "gateway": gateway.opened,
     "chat-types": gateway.opened_for_types,
     "config-files": config_files.opened,
+    "client-requests": client_requests.opener(),
+    **{f"answers-{name}": upstream_answers.opener(name) for name in upstream_answers.PROVIDERS},
 }

@@ -16,6 +16,7 @@ from tests.fuzz.event_stream import EventStream
 from tests.fuzz.json_guard import JsonGuard
 from tests.fuzz.mutate import ODD, to_json
 from tests.fuzz.targets import TARGETS
+from tests.fuzz.upstream_answers import PROVIDERS
 from tests.gateway.kit import hosts
 from tollhouse.validate.relay import ENDPOINTS, check_relay
 
@@ -27,6 +28,8 @@ COUNTS = {
     "gateway": 350,
     "chat-types": 150,
     "config-files": 700,
+    "client-requests": 3000,
+    **dict.fromkeys((f"answers-{name}" for name in PROVIDERS), 1000),
 }
 QUICK = settings(deadline=None, database=None, max_examples=150, derandomize=True)
 

@@ -18,8 +18,11 @@ from tollhouse.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from tollhouse.gateway.attempts import Attempts, conceal
+from tollhouse.gateway.attempts import Attempts
+from tollhouse.gateway.trial import Trial, conceal
 from tollhouse.ledger.prices import Bid, free_price
+from tollhouse.routing.health import Health
+from tollhouse.settings.routing import Routing
 from tollhouse.snapshot import Snapshot
 from tollhouse.telemetry.metrics import Metrics
 from tollhouse.types.calls import Host, Target
@@ -32,7 +35,7 @@ def attempts_on(snapshot: Snapshot, count: int) -> tuple[Attempts, Metrics]:
     """The attempts of a call with so many targets."""
     metrics = Metrics()
     bids = tuple(Bid(target, free_price(target.host.name, "m"), 0, None, 0) for target in TARGETS[:count])
-    return Attempts(snapshot, bids, metrics, lambda: 0.0), metrics
+    return Attempts(snapshot, bids, Health(Routing()), metrics, lambda: 0.0), metrics
 
 
 async def outcome(snapshot: Snapshot, *faults: UpstreamFault | None) -> tuple[UpstreamFault | str, Attempts, Metrics]:
@@ -40,12 +43,12 @@ async def outcome(snapshot: Snapshot, *faults: UpstreamFault | None) -> tuple[Up
     attempts, metrics = attempts_on(snapshot, len(faults))
     left = list(faults)
 
-    async def attempt(bid: Bid) -> str:
+    async def attempt(trial: Trial) -> str:
         await asyncio.sleep(0)
         fault = left.pop(0)
         if fault is not None:
             raise fault
-        return bid.target.id
+        return trial.target.id
 
     try:
         return await attempts.first(attempt), attempts, metrics
@@ -59,7 +62,10 @@ async def test_the_first_target_that_answers_is_the_answer() -> None:
         found, attempts, metrics = await outcome(door.app.parts.live.snapshot, UpstreamTimeout("t"), None, None)
         assert found == "h1/m"
         assert attempts.log == [("h0/m", "upstream_timeout"), ("h1/m", "ok")]
-        assert attempts.headers(TARGETS[1]) == "x-tollhouse-target: h1/m\r\nx-tollhouse-attempts: 2\r\nx-tollhouse-fidelity: full\r\n"
+        assert (
+            attempts.headers()
+            == "x-tollhouse-target: h1/m\r\nx-tollhouse-attempts: 2\r\nx-tollhouse-fidelity: full\r\n"
+        )
         assert metrics.counts["tollhouse_attempts", "h0", "upstream_timeout"] == 1
 
 

@@ -53,6 +53,8 @@ def test_a_key_is_accepted_as_bearer_or_x_api_key(base: Base) -> None:
         {b"authorization": b"Bearer wrong", b"x-api-key": key},
         {b"authorization": b"Basic abc", b"x-api-key": key},
         {b"authorization": b"Bearer " + key, b"x-api-key": b"wrong"},
+        {b"x-goog-api-key": b" " + key},
+        {b"authorization": b"Bearer wrong", b"x-api-key": b"wrong", b"x-goog-api-key": key},
     ):
         assert ring.identify(headers).key_id == key_id
 
@@ -67,6 +69,7 @@ def test_a_key_is_accepted_as_bearer_or_x_api_key(base: Base) -> None:
         {b"x-api-key": b""},
         {b"x-api-key": b"' OR 1=1 --"},
         {b"x-api-key": b"\xff\x00"},
+        {b"x-goog-api-key": b"sk-th-nope"},
     ],
 )
 def test_s15_s19_a_wrong_key_is_one_generic_401_that_echoes_nothing(base: Base, headers: dict[bytes, bytes]) -> None:

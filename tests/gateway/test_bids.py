@@ -13,7 +13,7 @@ from tollhouse.gateway.needs import CHAT, Needs, relay_needs
 from tollhouse.ledger.pricebook import PriceBook
 from tollhouse.ledger.prices import Bid
 from tollhouse.settings.keys import Billing
-from tollhouse.types.calls import Host, ModelFacts, Plan, Prices, Target, Usage
+from tollhouse.types.calls import Host, ModelFacts, Plan, Prices, Quirks, Target, Usage
 
 HOST = Host("far", "https://api.far.example/v1")
 FACTS = ModelFacts("m", "m", context_tokens=128_000, output_tokens=16_000, prices=Prices(2_000_000, 8_000_000))
@@ -219,3 +219,13 @@ def test_the_legacy_endpoint_answers_no_longer_than_openais_does_by_default() ->
     assert bid.output_cap == 16
     (own,) = offer(Needs("completions", 100, cap=300), available=10**9)
     assert own.output_cap == 300
+
+
+def test_a_prompt_that_is_sent_for_each_answer_is_paid_for_each_time() -> None:
+    """At a host without ``n`` the bound is of as many prompts as answers; elsewhere of one."""
+    once = target()
+    each = Target(replace(HOST, quirks=Quirks(choices=False)), "m", FACTS)
+    (one,), (three,) = (offer(Needs(CHAT, 1000, choices=3, cap=50), on, available=DOLLAR) for on in (once, each))
+    assert one.amount == one.price.bound(1000, 150)
+    assert three.amount == three.price.bound(3000, 150)
+    assert three.input_bound == 3000

@@ -6,13 +6,14 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.gateway.counting_house import PRICE, TARGET, USD, price_of
 from tollhouse.errors import InvalidRequest, MaxCostExceeded
 from tollhouse.gateway.needs import Needs
 from tollhouse.gateway.quote import MAX_BODY_SHOWN_BYTES, describe_bid, describe_range, lowest, refuse_dearer
 from tollhouse.ledger.prices import Bid
-from tollhouse.types.calls import Prices
+from tollhouse.types.calls import Host, Prices, Quirks, Target
 
 
 def bid(amount: int) -> Bid:
@@ -48,6 +49,9 @@ def test_a_limit_that_is_no_amount_is_refused(header: bytes) -> None:
 def test_the_lowest_price() -> None:
     """The lowest price is the estimated prompt and one token of every answer."""
     assert lowest(bid(USD), Needs("chat/completions", 1000, choices=2), 100) == 100 * 3000 + 2 * 15_000
+    each = Target(Host("up", "http://127.0.0.1:1/v1", quirks=Quirks(choices=False)), "m")
+    asked = replace(bid(USD), target=each)
+    assert lowest(asked, Needs("chat/completions", 1000, choices=2), 100) == 2 * 100 * 3000 + 2 * 15_000
     assert lowest(bid(USD), Needs("embeddings", 1000, fixed=0), 100) == 100 * 3000
     priced = Bid(TARGET, price_of(Prices(image=40_000_000_000)), USD, None, 1000)
     assert lowest(priced, Needs("images/generations", 10, fixed=0, images_made=2), 3) == 80_000_000

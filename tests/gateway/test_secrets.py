@@ -8,7 +8,9 @@ from tests.fakes.door import Door, opened
 from tests.fakes.openai_wire import completion, failure, stream
 from tests.gateway.kit import ASK, STREAM
 from tollhouse.providers.openai import PROVIDER
+from tollhouse.routing.health import Health
 from tollhouse.settings.provider_keys import ProviderKeys
+from tollhouse.settings.routing import Routing
 from tollhouse.stores.sqlite import SqliteStore
 from tollhouse.types.calls import ChatCall, Target
 from tollhouse.types.secret import Secret
@@ -46,6 +48,7 @@ async def everything(door: Door) -> bytes:
     said = b""
     for _ in PLAYS:
         for body in (ASK, STREAM, {**ASK, "model": "up0/m"}):
+            door.app.parts.live.health = Health(Routing())  # each fault is told, whatever went before
             answer = await door.post(body)
             said += answer.body + json.dumps(answer.headers).encode()
     for path in ("/v1/models", "/v1/models/both", "/healthz", "/readyz", "/metrics", "/nope"):

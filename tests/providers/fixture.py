@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.dialects.bedrock.frames import message
 from tollhouse.types.calls import ChatCall, Host, Quirks, Target
 from tollhouse.types.secret import Secret
 
@@ -29,6 +30,8 @@ class Case:
     usage: dict[str, Any] | None
     error: str | None
     notes: dict[str, Any] = field(default_factory=dict)
+    frames: tuple[bytes, ...] = ()
+    """The messages of a binary stream, of which ``raw`` is made."""
 
 
 def read_cases(provider: str) -> list[Case]:
@@ -48,20 +51,27 @@ def _case(text: str) -> Case:
     status, _, rest = upstream.partition("\n")
     number, *how = status.split()
     wire = rest.rstrip("\n") if "unended" in how else rest
+    frames = tuple([_frame(line) for line in rest.splitlines() if line]) if "frames" in how else ()
     lines = [line for line in expected.split("\n") if line]
     after = dict(line.split(": ", 1) for line in lines if not line.startswith("{"))
     return Case(
         name=name,
         call=ChatCall(body["model"], body, stream, include_usage),
-        target=Target(_host(host), "gpt-5-mini"),
+        target=Target(_host(host), notes.get("model", "gpt-5-mini")),
         dropped=tuple(notes.get("dropped", "").split()),
         request=_request(request),
         status=int(number),
-        raw=(wire.replace("\n", "\r\n") if "crlf" in how else wire).encode(),
+        raw=b"".join(frames) or (wire.replace("\n", "\r\n") if "crlf" in how else wire).encode(),
         events=[json.loads(line) for line in lines if line.startswith("{")],
         usage=json.loads(after["usage"]) if "usage" in after else None,
         error=after.get("error"),
+        frames=frames,
     )
+
+
+def _frame(line: str) -> bytes:
+    kind, name, payload = line.split(" ", 2)
+    return message(kind, name, payload.encode())
 
 
 def _host(given: dict[str, Any]) -> Host:

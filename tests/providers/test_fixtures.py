@@ -14,7 +14,8 @@ from tollhouse.gateway.meter import meter_reply, meter_stream
 from tollhouse.providers import load
 from tollhouse.types.calls import Usage
 
-PAIRS = [(name, case) for name in ("openai",) for case in read_cases(name)]
+NAMES = ("openai", "anthropic", "responses", "cohere", "ollama", "bedrock", "azure", "gemini", "vertex")
+PAIRS = [(name, case) for name in NAMES for case in read_cases(name)]
 STREAMED = [pair for pair in PAIRS if pair[1].call.stream and pair[1].status == 200]
 WHOLE = [pair for pair in PAIRS if pair not in STREAMED]
 
@@ -114,10 +115,11 @@ def test_the_client_gets_the_expected_events(name: str, case: Case, size: int | 
 @each(STREAMED)
 def test_a_stream_cut_at_any_event_fails_or_is_whole(name: str, case: Case) -> None:
     """Cut after any event, a stream gives a prefix and a typed fault, unless every choice had already ended."""
-    separator = b"\r\n\r\n" if b"\r\n" in case.raw else b"\n\n"
-    blocks = case.raw.split(separator)
-    for count in range(len(blocks) - 1):
-        client = Client(name, case).receive([block + separator for block in blocks[:count]])
+    line = b"\r\n" if b"\r\n" in case.raw else b"\n"
+    separator = line if case.raw.startswith(b"{") else line * 2  # lines of JSON, or server-sent events
+    pieces = [*case.frames, b""] if case.frames else [block + separator for block in case.raw.split(separator)]
+    for count in range(len(pieces) - 1):
+        client = Client(name, case).receive(pieces[:count])
         events = [bare(json.loads(event)) for event in events_of(client.raw) if event != "[DONE]"]
         if client.fault is not None:
             assert events == case.events[: len(events)]

@@ -11,7 +11,7 @@ from tollhouse.dialects.openai import normalise_reply
 from tollhouse.errors import UpstreamFault, UpstreamInterrupted, UpstreamRejected
 from tollhouse.gateway.meter import meter_reply
 from tollhouse.providers.llamacpp import PROVIDER
-from tollhouse.types.calls import Usage
+from tollhouse.types.calls import ChatCall, Host, Target, Usage
 
 CASES = read_cases("llamacpp")
 GOOD = [case for case in CASES if case.status == 200]
@@ -101,3 +101,12 @@ def test_errors_name_what_is_wrong() -> None:
 def test_no_error_body_is_too_strange(body: bytes) -> None:
     """Whatever an error's body holds, it is a fault and never an exception of ours."""
     assert isinstance(PROVIDER.decode_error(500, {}, body), UpstreamFault)
+
+
+def test_a_forced_call_is_reported() -> None:
+    """It is honoured by other means."""
+    tool = {"type": "function", "function": {"name": "now"}}
+    body = {"messages": [{"role": "user", "content": "Hi"}], "tools": [tool], "tool_choice": "required"}
+    target = Target(Host("host", "http://127.0.0.1:1/v1"), "m")
+    losses = PROVIDER.encode_chat(ChatCall("m", body, False, False), target).losses
+    assert [(loss.param, loss.how) for loss in losses] == [("tool_choice", "emulated")]

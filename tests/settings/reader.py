@@ -1,7 +1,7 @@
 """Reads a configuration's text the way the gateway reads its file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,8 @@ class Known:
     key_vars: tuple[str, ...] = ("OPENAI_API_KEY",)
     auth: str = "bearer"
     reason: str | None = None
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    secret_vars: Mapping[str, str] = field(default_factory=dict)
 
 
 KNOWN = {

@@ -45,6 +45,12 @@ def test_every_class_of_price_can_be_stated(tmp_path: Path) -> None:
     )
 
 
+def test_a_model_says_by_which_api_it_is_asked(tmp_path: Path) -> None:
+    """``provider`` is a fact of the model, over what the catalogue says of it."""
+    assert patch(tmp_path, 'provider = "responses"').facts == {"provider": "responses"}
+    assert "providers.openai.models.m.provider" in faults(tmp_path, HEAD + 'provider = "nobody"')
+
+
 def test_tiers_are_read_by_rising_length(tmp_path: Path) -> None:
     """Each tier says from which length on its prices count."""
     rows = "tiers = [{above_tokens = 200000, input_usd_per_1m = 6}, {above_tokens = 100, output_usd_per_1m = 3}]"

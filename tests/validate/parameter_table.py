@@ -3,26 +3,26 @@
 Run ``python tests/validate/parameter_table.py`` after a change of the rules.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tollhouse
 from tollhouse.validate.chat import FIELDS
 from tollhouse.validate.messages import MESSAGE, Messages
-from tollhouse.validate.rules import Nullable
+from tollhouse.validate.rules import Nullable, Rule
 from tollhouse.validate.shapes import Array, OneOf, Record, Variant
 
 PAGE = Path(tollhouse.__file__).parent / "docs" / "chat-parameters.md"
 BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 
 
-def describe() -> str:
-    """The table as Markdown."""
+def describe(fields: Mapping[str, Rule] = FIELDS, required: Sequence[str] = ("messages", "model")) -> str:
+    """The table of a body's fields as Markdown."""
     rows = ["| field | takes |", "|---|---|"]
     seen: dict[int, str] = {}
-    for name, rule in sorted(FIELDS.items()):
-        needed = name in ("messages", "model")
+    for name, rule in sorted(fields.items()):
+        needed = name in required
         rows += [f"| {field} | {takes} |" for field, takes in flatten(rule, name, seen, needed=needed)]
     return "\n".join(rows) + "\n"
 

@@ -156,6 +156,19 @@ def test_the_head_of_a_stream_waits_for_its_first_event() -> None:
     assert not exchange.streaming
 
 
+def test_a_write_of_nothing_does_not_end_the_body() -> None:
+    """An empty chunk is the end of a chunked body, and what came after it would be read as the next answer."""
+    exchange, wire = made()
+    exchange.begin_stream()
+    exchange.write(b"")
+    assert wire.writes == []
+    exchange.write(b"data: 1\n\n")
+    exchange.write(b"")
+    exchange.end(b"data: 2\n\n")
+    body = b"".join(wire.writes).partition(b"\r\n\r\n")[2]
+    assert body == b"9\r\ndata: 1\n\n\r\n9\r\ndata: 2\n\n\r\n0\r\n\r\n"
+
+
 def test_a_stream_that_says_nothing_still_has_a_head_and_an_end() -> None:
     """Ending an unbegun stream sends both, once."""
     exchange, wire = made()

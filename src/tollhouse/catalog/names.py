@@ -33,13 +33,15 @@ CACHE_NAMES = 4096
 @dataclass(frozen=True, slots=True)
 class Offer:
     """An enabled host and its models. ``closed``: a name that is not among them is not passed on to the host.
-    ``unlisted``: its models are called by aliases, and shown under these alone.
+    ``unlisted``: its models are called by aliases, and shown under these alone. ``more``: the host again, once for each
+    of its keys from the second on.
     """
 
     host: Host
     models: Mapping[str, ModelFacts]
     closed: bool = False
     unlisted: bool = False
+    more: tuple[Host, ...] = ()
 
 
 class _Shelf:
@@ -163,20 +165,32 @@ class Names:
                 shown.setdefault(target.id, (target,))
         return {name: targets for name, targets in shown.items() if targets}
 
-    def _resolve(self, name: str) -> tuple[Target, ...]:
-        stated = self._stated(name)
-        if stated is not None:
-            return self._join(self._follow(target, name) for target in stated)
-        rest = () if _is_pinned(name) else self._rest
-        return self._read(name) or self._join(self._follow(target, name) for target in rest)
+    def steps(self, name: str) -> tuple[str, tuple[tuple[Target, ...], ...]]:
+        """The alias or pattern that a name falls under, empty where it falls under none, and the targets of each of its
+        entries, in the order of `aliases`. A name that means nothing has no targets.
+        """
+        if len(name) > MAX_NAME_CHARS:
+            return "", ()
+        alias, stated = self._alias(name)
+        if stated is None:
+            found = self._read(name)
+            if found or _is_pinned(name) or not self._rest:
+                return "", (found,)
+            alias, stated = "*", self._rest
+        return alias, tuple(self._follow(target, name) for target in stated)
 
-    def _stated(self, name: str) -> tuple[str, ...] | None:
-        """The targets of the alias that is, or fits, the name."""
+    def _alias(self, name: str) -> tuple[str, tuple[str, ...] | None]:
+        """The alias that is, or fits, the name, and its targets."""
         if name in self._aliases:
-            return self._aliases[name]
-        if _is_pinned(name):
-            return None
-        return next((targets for prefix, targets in self._patterns if name.startswith(prefix)), None)
+            return name, self._aliases[name]
+        if not _is_pinned(name):
+            for prefix, targets in self._patterns:
+                if name.startswith(prefix):
+                    return f"{prefix}*", targets
+        return "", None
+
+    def _resolve(self, name: str) -> tuple[Target, ...]:
+        return self._join(self.steps(name)[1])
 
     def _follow(self, target: str, requested: str) -> tuple[Target, ...]:
         """What one target of an alias means. It may name another alias; settings allow no loop among them."""

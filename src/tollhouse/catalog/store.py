@@ -9,6 +9,7 @@ missing price is never read as 0.
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
@@ -43,6 +44,12 @@ class ProviderRow:
     """The endpoints that it does not charge for."""
     provider: str = "openai"
     """The file in `providers` that speaks its dialect."""
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What its address is made of, and the variables that may hold each part."""
+    credential: str = "api_key"
+    """The setting that its key is given by."""
+    secret_vars: Mapping[str, str] = field(default_factory=dict)
+    """The variables that may hold what requests are signed with; read only for a host that is declared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +109,17 @@ class _Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema: str = "schema"
     choices: bool = True
     prefix: str = ""
+    extensions: tuple[str, ...] = ()
+    options: dict[str, tuple[str, ...]] = {}
+    credential: str = "api_key"
+    secret_vars: dict[str, str] = {}
+    responses: tuple[str, ...] = ()
+
+
+class _Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One row of ``[dialects]``."""
+
+    choices: bool = True
 
 
 _ROWS = msgspec.json.Decoder(list[_Row])
@@ -120,11 +138,15 @@ class Catalogue:
         self._facts: dict[str, dict[str, ModelFacts]] = {}
         self._offering: dict[str, dict[str, None]] = {}
         self._varying = {(name, model) for name, host in overlay.items() for model in host.varying}
+        self._responses = {name: host.responses for name, host in overlay.items() if host.responses}
         self._images: dict[str, int] = tables.get("image_tokens", {})
         self._images_default = self._images.pop("default", ModelFacts("", "").image_tokens)
+        self._long_cache: dict[str, int] = tables.get("long_cache", {})
+        self._dialects = msgspec.convert(tables.get("dialects", {}), dict[str, _Dialect])
         none = _Host()
         rows = {name: _provider(name, p, overlay.get(name, none)) for name, p in document.providers.items()}
-        self.providers: Mapping[str, ProviderRow] = MappingProxyType(rows)
+        fitted = {name: replace(row, quirks=self.quirks(row.provider, row.quirks)) for name, row in rows.items()}
+        self.providers: Mapping[str, ProviderRow] = MappingProxyType(fitted)
         """Every host, reachable or not, by name."""
         self.makers: tuple[Maker, ...] = tuple(
             Maker(name, tuple(row["hosts"]), tuple(row["spellings"])) for name, row in tables["makers"].items()
@@ -149,8 +171,29 @@ class Catalogue:
                 self._offering.setdefault(plain(model), {})[provider] = None
         return tuple(self._offering.get(plain(name), ()))
 
+    def provider_of(self, provider: str, model: str) -> str:
+        """The file in `providers` that a model of this name needs at a host, be it listed or not; empty where it is the
+        host's own.
+        """
+        patterns = self._responses.get(provider, ())
+        return "responses" if any(fnmatchcase(model.lower(), pattern) for pattern in patterns) else ""
+
+    def quirks(self, provider: str, stated: Quirks | None = None) -> Quirks:
+        """The quirks of a host that a file in `providers` speaks to: those stated, less what its dialect lacks."""
+        quirks, dialect = stated or Quirks(), self._dialects.get(provider)
+        return quirks if dialect is None else replace(quirks, choices=quirks.choices and dialect.choices)
+
+    def placed(self, facts: ModelFacts, provider: str) -> ModelFacts:
+        """A model that needs another file in `providers` than its host's own."""
+        return replace(facts, provider=provider, choices=self.quirks(provider).choices)
+
     def _model(self, provider: str, row: _Row) -> ModelFacts:
         facts = _model(row, self._image_tokens(row.id))
+        if needed := self.provider_of(provider, row.id):
+            facts = self.placed(facts, needed)
+        if times := next((n for pattern, n in self._long_cache.items() if fnmatchcase(row.id.lower(), pattern)), 0):
+            tiers = tuple([replace(tier, prices=_kept_long(tier.prices, times)) for tier in facts.tiers])
+            facts = replace(facts, prices=_kept_long(facts.prices, times), tiers=tiers)
         return replace(facts, unstated_prices=("model",)) if (provider, row.id) in self._varying else facts
 
     def _image_tokens(self, model: str) -> int:
@@ -190,14 +233,27 @@ def _provider(name: str, provider: _Provider, host: _Host) -> ProviderRow:
         base_url=base_url.rstrip("/") if base_url else None,
         key_vars=key_vars,
         auth=host.auth,
-        quirks=Quirks(host.stream_usage, host.max_tokens_field, host.drop, host.schema, host.choices, host.prefix),
+        quirks=Quirks(
+            *(host.stream_usage, host.max_tokens_field, host.drop, host.schema, host.choices, host.prefix),
+            extensions=host.extensions,
+        ),
         docs_url=provider.doc,
         reason=reason,
         opt_in=host.opt_in,
         cap_field=host.cap_field,
         free_kinds=host.free_kinds,
         provider=host.provider,
+        options=MappingProxyType(host.options),
+        credential=host.credential,
+        secret_vars=MappingProxyType(host.secret_vars),
     )
+
+
+def _kept_long(prices: Prices, times: int) -> Prices:
+    """The prices with that of a cache write for an hour, where there is one for a shorter one alone."""
+    if prices.cache_write is None or prices.input is None or prices.cache_write_1h is not None:
+        return prices
+    return replace(prices, cache_write_1h=prices.input * times)
 
 
 def _model(row: _Row, image_tokens: int) -> ModelFacts:

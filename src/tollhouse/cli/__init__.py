@@ -12,6 +12,7 @@ from tollhouse.cli.ledger import ledger
 from tollhouse.cli.models import models
 from tollhouse.cli.orgs import orgs
 from tollhouse.cli.prices import prices
+from tollhouse.cli.route import route
 from tollhouse.cli.teams import teams
 from tollhouse.cli.tiers import tiers
 from tollhouse.cli.up import up
@@ -43,6 +44,7 @@ for command in (
     ledger,
     usage,
     prices,
+    route,
     tiers,
 ):
     main.add_command(command)

@@ -89,7 +89,7 @@ class LocalClient:
 
     async def _find_targets(self) -> None:
         """Looks for the hosts that a server would find: of them alone there are prices."""
-        self._live.snapshot = await self._remake(self._settings)
+        self._live.swap(await self._remake(self._settings))
         self._targets_known = True
 
     async def _remake(self, settings: Settings, previous: Any = None) -> Any:

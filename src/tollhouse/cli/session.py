@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,10 +17,10 @@ from tollhouse.cli.assembly import Assembler, make_parts
 from tollhouse.cli.home import open_home
 from tollhouse.config import Settings
 from tollhouse.dialects.sse import EventParser
-from tollhouse.errors import InvalidRequest, UpstreamBadResponse
+from tollhouse.errors import Fault, InvalidRequest, UpstreamBadResponse
 from tollhouse.loopback import Finding
 from tollhouse.snapshot import Snapshot
-from tollhouse.types.wire import Outgoing, Timeouts
+from tollhouse.types.wire import Incoming, Outgoing, Timeouts
 from tollhouse.upstream.origin import split_base_url
 from tollhouse.upstream.pool import Pool
 from tollhouse.web.exchange import EVENTS
@@ -27,6 +28,7 @@ from tollhouse.web.heads import json_body
 
 _TIMEOUTS = Timeouts(total_s=3600.0)
 _MAX_ERROR_BYTES = 65_536
+_MAX_ANSWER_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +40,38 @@ class Session:
     snapshot: Snapshot | None = None
     report: tuple[Finding, ...] = ()
 
-    async def stream(self, body: dict[str, Any]) -> AsyncIterator[bytes]:
-        """The data of each event of a streamed completion; for a refusal, the one JSON body of its error. Raises
-        `Fault` where the URL leads to no gateway.
+    async def ask(self, path: str, body: dict[str, Any]) -> Any:
+        """The JSON that an endpoint below the base URL answers. Raises `Fault` with the gateway's own words where it
+        refuses, and where the URL leads to no gateway.
         """
+        async with self._answered(path, body) as incoming:
+            data = await incoming.read(_MAX_ANSWER_BYTES)
+            if incoming.status == HTTPStatus.OK:
+                return msgspec.json.decode(data)
+            error = msgspec.json.decode(_error_body(data, incoming.status))["error"]
+            raise Fault(str(error.get("message", "the gateway gave no reason")))
+
+    @asynccontextmanager
+    async def _answered(self, path: str, body: dict[str, Any]) -> AsyncIterator[Incoming]:
+        """The answer to a POST below the base URL."""
         try:
-            origin, path = split_base_url(self.url)
+            origin, base = split_base_url(self.url)
         except ValueError as error:
             raise InvalidRequest(f"--url: {error}.") from None
         pool = Pool(origin)
         headers = (("authorization", f"Bearer {self.key}"), ("content-type", "application/json"))
-        outgoing = Outgoing("POST", f"{path}/chat/completions", headers, json_body({**body, "stream": True}))
-        incoming = await pool.send(outgoing, _TIMEOUTS)
+        incoming = await pool.send(Outgoing("POST", f"{base}/{path}", headers, json_body(body)), _TIMEOUTS)
         try:
+            yield incoming
+        finally:
+            incoming.close()
+            await pool.aclose()
+
+    async def stream(self, body: dict[str, Any]) -> AsyncIterator[bytes]:
+        """The data of each event of a streamed completion; for a refusal, the one JSON body of its error. Raises
+        `Fault` where the URL leads to no gateway.
+        """
+        async with self._answered("chat/completions", {**body, "stream": True}) as incoming:
             if incoming.status != 200 or not incoming.headers.get("content-type", "").startswith(EVENTS):
                 yield _error_body(await incoming.read(_MAX_ERROR_BYTES), incoming.status)
                 return
@@ -58,9 +79,6 @@ class Session:
             while data := await incoming.next():
                 for event, _ in parser.feed(data):
                     yield event
-        finally:
-            incoming.close()
-            await pool.aclose()
 
 
 def _error_body(body: bytes, status: int) -> bytes:

@@ -74,7 +74,7 @@ class Reloader:
             except (OSError, ValueError) as error:  # a file that settings name is gone or not what they say
                 self._refuse([f"{type(error).__name__}: {error}"])
                 return
-            self._live.snapshot = new
+            self._live.swap(new)
             retire(old, new)
             self._note("ok", [])
             self._log.event("info", "config_reloaded", hosts=len(new.names.offers))

@@ -60,8 +60,9 @@ class ClientDialect(Protocol):
     name: str
     """As `Provider.dialect`."""
 
-    def read(self, body: bytes, path: str) -> ChatCall:
-        """The call of a request. ``path`` is what the braces of the route stand for, empty where it has none.
+    def read(self, body: bytes, path: str, headers: dict[bytes, bytes]) -> ChatCall:
+        """The call of a request. ``path`` is what the braces of the route stand for, empty where it has none; the names
+        of ``headers`` are lower-case.
 
         Raises `InvalidRequest`.
         """
@@ -79,6 +80,9 @@ class ClientDialect(Protocol):
 
     def native_writer(self, call: ChatCall) -> Writer:
         """For a stream of a host that speaks the dialect."""
+
+    def native_told(self, answer: dict[str, Any], call: ChatCall) -> Writer:
+        """A writer that has told a whole answer of such a host, for what it counts. ``answer`` is not changed."""
 
     def error(self, fault: Fault, request_id: str) -> dict[str, Any]:
         """The JSON of a failure."""

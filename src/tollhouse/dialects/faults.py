@@ -17,6 +17,7 @@ from tollhouse.errors import (
     UpstreamBadResponse,
     UpstreamFault,
     UpstreamModelMissing,
+    UpstreamQuota,
     UpstreamRateLimited,
     UpstreamRedirect,
     UpstreamRejected,
@@ -51,7 +52,7 @@ _HOST_FAULTS: tuple[_Row, ...] = (
             "organization_spend_limit_exceeded", "project_spend_limit_exceeded", "organization_usage_limit_exceeded",
             "insufficient_balance", "insufficient_credits", "payment_required", "exceeded_current_quota_error",
         }),
-        UpstreamUnavailable,
+        UpstreamQuota,
         "The gateway's account at the upstream host is out of quota.",
     ),
     (
@@ -92,6 +93,13 @@ def fault_of_object(error: object) -> UpstreamFault:
     return _fault(status, {}, found)
 
 
+def fault_of_error(status: int, headers: Mapping[str, str], error: dict[str, Any]) -> UpstreamFault:
+    """What an error with these members (``message``, ``code``, ``type``, ``param``) stands for, of a dialect whose own
+    table says nothing of it. Never raises.
+    """
+    return _fault(status, headers, error)
+
+
 def _is_status(value: object) -> bool:
     return type(value) is int and 400 <= value <= 599
 
@@ -105,7 +113,7 @@ def _fault(status: int, headers: Mapping[str, str], error: dict[str, Any]) -> Up
     rows = [row for row in _HOST_FAULTS if words & row[1]] or [row for row in _HOST_FAULTS if status in row[0]]
     if rows:
         _, _, kind, message = rows[0]
-        return kind(message, headers=_wait_headers(headers))
+        return kind(message, headers=wait_headers(headers))
     if status in _REFUSALS and (error or status != 404):
         return _rejected(status, error)
     return UpstreamBadResponse(f"The upstream host answered with status {status}.")
@@ -186,14 +194,14 @@ def retry_after_s(headers: Mapping[str, str]) -> int | None:
     if re.fullmatch(r"-?\d{1,15}(\.\d{0,9})?", raw):
         wait_s = float(raw)
     else:
-        until, since = _http_date(raw), _http_date(headers.get("date", "").strip())
+        until, since = http_date_s(raw), http_date_s(headers.get("date", "").strip())
         if until is None or since is None:
             return None
         wait_s = float(until - since)
     return int(-(-min(max(wait_s, 0.0), MAX_RETRY_AFTER_S) // 1))
 
 
-def _http_date(text: str) -> int | None:
+def http_date_s(text: str) -> int | None:
     """Seconds since 1970 of the IMF-fixdate form, the only one that hosts may generate (RFC 9110, 5.6.7)."""
     match = _HTTP_DATE.fullmatch(text)
     if match is None or match[2] not in _MONTHS:
@@ -202,6 +210,7 @@ def _http_date(text: str) -> int | None:
     return timegm((year, _MONTHS.index(match[2]) + 1, day, hour, minute, second)) if year else None
 
 
-def _wait_headers(headers: Mapping[str, str]) -> dict[str, str]:
+def wait_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The ``retry-after`` that a client is given for a reply with these headers; empty where it asks for no wait."""
     wait_s = retry_after_s(headers)
     return {} if wait_s is None else {"retry-after": str(wait_s)}

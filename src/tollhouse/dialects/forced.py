@@ -22,8 +22,8 @@ _decode = msgspec.json.Decoder().decode
 
 def name_of(tool: dict[str, Any]) -> str:
     """The name of a function or custom tool, or of a choice of one."""
-    inner = tool.get(str(tool.get("type"))) or {}
-    return str(inner.get("name") or "")
+    inner = tool.get(str(tool.get("type")))
+    return str(inner.get("name") or "") if isinstance(inner, dict) else ""
 
 
 def forced_tools(body: dict[str, Any]) -> list[dict[str, Any]]:

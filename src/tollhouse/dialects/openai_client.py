@@ -22,9 +22,9 @@ class OpenAIClient:
 
     name = "openai"
 
-    def read(self, body: bytes, path: str) -> ChatCall:
+    def read(self, body: bytes, path: str, headers: dict[bytes, bytes]) -> ChatCall:
         """The call of a request body."""
-        del path
+        del path, headers
         return read_chat(body)
 
     def reply(self, answer: dict[str, Any], call: ChatCall, identity: Identity, account: Account) -> dict[str, Any]:
@@ -44,6 +44,10 @@ class OpenAIClient:
         return ChatStream(identity.id, identity.created, call.model, call.include_usage)
 
     def native_writer(self, call: ChatCall) -> Writer:
+        """Never called: the inner form is this dialect."""
+        raise NotImplementedError
+
+    def native_told(self, answer: dict[str, Any], call: ChatCall) -> Writer:
         """Never called: the inner form is this dialect."""
         raise NotImplementedError
 

@@ -124,7 +124,7 @@ class ToolCalls:
 
     def _take(self, entry: dict[str, Any], fragments: list[dict[str, Any]]) -> None:
         kind, function = _function_of(entry)
-        name = function.get("name") or None
+        name = given if isinstance(given := function.get("name"), str) and given else None
         text = arguments_text(function.get("input" if kind == "custom" else "arguments"))
         call = self._call_of(entry, name, text)
         if call is None:

@@ -174,7 +174,7 @@ class Engines:
         if not own:
             return
         facts = {name: _facts_of(name, made.nature) for name, (made, _) in own.items()}
-        host = Host(HOST, _INSIDE, auth="none", timeouts=settings.timeouts, label="Tollhouse", free=True)
+        host = Host(HOST, _INSIDE, auth="none", timeouts=settings.timeouts, label="Tollhouse", free=True, inside=True)
         connector = Switch({name: made for name, (made, _) in own.items()})
         self.hosts.append(Inside(Offer(host, facts, closed=True), connector, {}))
         self._own += [made for made, _ in own.values()]
@@ -197,7 +197,14 @@ class Engines:
         once = Once(begin)
 
         host = Host(
-            name, _INSIDE, auth="none", provider="llamacpp", timeouts=_PATIENCE, label="this process", free=True
+            name,
+            _INSIDE,
+            auth="none",
+            provider="llamacpp",
+            timeouts=_PATIENCE,
+            label="this process",
+            free=True,
+            inside=True,
         )
         offer = Offer(host, {name: facts}, closed=True, unlisted=True)
         self.hosts.append(Inside(offer, OnDemand(chat), {"embeddings": OnDemand(embeddings)}))

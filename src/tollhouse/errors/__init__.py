@@ -27,14 +27,15 @@ Fault
 ├── UpstreamFault    another machine failed; trying the next target may help
 │   ├── UpstreamUnreachable   502   refused, reset before a byte, no such host (UpstreamDns), TLS (UpstreamTls)
 │   ├── UpstreamProtocol      502   not HTTP, too large (UpstreamTooLarge), redirect (UpstreamRedirect)
-│   ├── UpstreamBadResponse   502   HTTP, but not the answer of a model
+│   ├── UpstreamBadResponse   502   HTTP, but not the answer of a model (UpstreamBadJson: not the JSON it was asked for)
 │   ├── UpstreamInterrupted   502   the answer broke off; UpstreamStalled: it stopped moving
 │   ├── UpstreamTimeout       504
 │   ├── UpstreamAuth          502   our credential was refused (never 401: it is not the client's key)
 │   ├── UpstreamRateLimited   429
-│   ├── UpstreamUnavailable   503   the host says it cannot, or every target failed
+│   ├── UpstreamUnavailable   503   the host says it cannot (UpstreamQuota: no money left), or every target failed
 │   └── UpstreamRejected      4xx   the host refused this request; its status is kept (UpstreamModelMissing: 404,
-│                                   UpstreamUnfit: 400, the target does not honour what the client insists on)
+│                                   UpstreamUnfit: 400, the target does not honour what the client insists on,
+│                                   JsonCutShort: 400, the JSON that was asked for did not fit into the cap)
 └── OurFault         500 InternalError, 503 Draining, StorageUnavailable
 
 ``web`` turns a Fault into JSON in one place. ``message`` is always safe to show: an upstream's own text is used
@@ -80,13 +81,16 @@ from tollhouse.errors.policy import (
     RateLimited,
 )
 from tollhouse.errors.upstream import (
+    JsonCutShort,
     UpstreamAuth,
+    UpstreamBadJson,
     UpstreamBadResponse,
     UpstreamDns,
     UpstreamFault,
     UpstreamInterrupted,
     UpstreamModelMissing,
     UpstreamProtocol,
+    UpstreamQuota,
     UpstreamRateLimited,
     UpstreamRedirect,
     UpstreamRejected,
@@ -113,6 +117,7 @@ __all__ = [
     "InternalError",
     "InvalidRequest",
     "InvalidSignature",
+    "JsonCutShort",
     "MaxCostExceeded",
     "MethodNotAllowed",
     "ModelNotFound",
@@ -129,12 +134,14 @@ __all__ = [
     "Unpriced",
     "UnsupportedMedia",
     "UpstreamAuth",
+    "UpstreamBadJson",
     "UpstreamBadResponse",
     "UpstreamDns",
     "UpstreamFault",
     "UpstreamInterrupted",
     "UpstreamModelMissing",
     "UpstreamProtocol",
+    "UpstreamQuota",
     "UpstreamRateLimited",
     "UpstreamRedirect",
     "UpstreamRejected",

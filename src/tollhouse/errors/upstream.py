@@ -62,6 +62,13 @@ class UpstreamBadResponse(UpstreamFault):
     error_id = "UPSTREAM_BAD_RESPONSE"
 
 
+class UpstreamBadJson(UpstreamBadResponse):
+    """The model was asked for JSON, and what it said is none, or not what its schema asks for."""
+
+    code = "upstream_bad_json"
+    error_id = "UPSTREAM_BAD_JSON"
+
+
 class UpstreamInterrupted(UpstreamFault):
     """The answer broke off before its end."""
 
@@ -110,6 +117,13 @@ class UpstreamUnavailable(UpstreamFault):
     error_id = "UPSTREAM_UNAVAILABLE"
 
 
+class UpstreamQuota(UpstreamUnavailable):
+    """The gateway's account at the host has no money or no quota left. An operator must act."""
+
+    code = "upstream_quota"
+    error_id = "UPSTREAM_QUOTA"
+
+
 class UpstreamRejected(UpstreamFault):
     """The host refused this request as wrong (400, 404, 409, 413, 422, 451): its status and code are kept."""
 
@@ -122,6 +136,16 @@ class UpstreamRejected(UpstreamFault):
     def __init__(self, message: str, *, status: int, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message, param=param, code=code)
         self.status = status
+
+
+class JsonCutShort(UpstreamRejected):
+    """The JSON that was asked for did not fit into the cap on the answer."""
+
+    code = "json_incomplete"
+    error_id = "JSON_INCOMPLETE"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, status=400, param="max_completion_tokens")
 
 
 class UpstreamUnfit(UpstreamRejected):

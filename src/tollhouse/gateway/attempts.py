@@ -2,148 +2,290 @@
 
 Theory of operation
 -------------------
-An attempt fails with an `UpstreamFault`. If the fault is the target's own (``retryable``), the next target is asked;
-if it is about the request, the client is told at once, for every other target would say the same. All of this happens
-before the first byte of content reaches the client; after it there is no second attempt, only an error event.
+A trial fails with an `UpstreamFault`. If the fault is the target's own (``retryable``), another target is asked; if it
+is about the request, the client is told at once, for every other target would say the same. Who is next, how soon, and
+whether it is worth it, `routing.course` says; this module does the asking, the waiting and the writing down. All of it
+happens before the first byte of content reaches the client.
 
-For a stream that moment is the first chunk that carries content, a tool call or a finish reason. Until then chunks are
-held back: hosts open a stream with an empty delta and may still fail, and the answer of the host that takes over must
-be the only one the client sees.
+A request may be hedged: when its target has said nothing for longer than nearly all of its answers take, a second one
+is asked too. Whoever speaks first is the answer; the other is hung up on, and recorded as overtaken.
+
+What the targets do is told to `routing.health`: a trial is started there, and ended exactly once, with the answer if it
+gave one (`close`), else with its fault.
 
 Every attempt is recorded, whatever became of it. With one target its own fault is raised, and its text names the host;
 with several, one fault that names each of them, and ``x-should-retry: false``, because the retries have been made
 already.
 """
 
+# ruff: noqa: S311  what is drawn is a wait, no secret
+
+import asyncio
+import random
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
-import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
-from tollhouse.errors import (
-    UpstreamAuth,
-    UpstreamBadResponse,
-    UpstreamFault,
-    UpstreamRateLimited,
-    UpstreamRejected,
-    UpstreamUnavailable,
-    let_go,
-)
-from tollhouse.gateway.fidelity import fidelity_lines, refuse_losses
-from tollhouse.gateway.meter import meter_usage
+from tollhouse.dialects.tokens import estimate_tokens
+from tollhouse.errors import UpstreamAuth, UpstreamFault, UpstreamRateLimited, UpstreamUnavailable, let_go
+from tollhouse.gateway.continuation import Transcript
+from tollhouse.gateway.fidelity import fidelity_lines
+from tollhouse.gateway.trial import Trial, conceal, name_host
 from tollhouse.ledger.prices import Bid
-from tollhouse.providers.protocol import ChatDecoder, Provider, passes
+from tollhouse.routing.course import Course, Hedge, Step
+from tollhouse.routing.health import Health
+from tollhouse.routing.health import Trial as Ticket
+from tollhouse.routing.outcomes import Outcome, classify
+from tollhouse.routing.pace import retry_after_s
+from tollhouse.settings.routing import DEFAULT_POLICY, RoutePolicy
 from tollhouse.snapshot import Snapshot
 from tollhouse.telemetry.metrics import Metrics
-from tollhouse.types.calls import ChatCall, Host, Loss, Target
 from tollhouse.types.ledger import AttemptRecord
-from tollhouse.types.wire import Connector, Incoming, Outgoing
 from tollhouse.web.heads import header_line
 
-_ERROR_BODY_BYTES = 64 * 1024
-_ID_CHARS = 128
-_SECRET_CHARS = 6
-"""Shorter values (a version, a region) are words of ordinary text."""
+OVERTAKEN = "overtaken"
+"""The outcome of an attempt that was hung up on, for another one was faster."""
+CANCELLED = "cancelled"
+"""The outcome of one whose client left before it answered."""
+MID_STREAM = "mid-stream"
+
+
+@runtime_checkable
+class Held(Protocol):
+    """A result that holds a connection."""
+
+    def discard(self) -> None:
+        """Lets go of it: another answer was faster."""
+
+
 T = TypeVar("T")
-_decode = msgspec.json.Decoder().decode
-
-
-class OpenStream:
-    """A stream that has begun to say something: what it said, and where the rest comes from."""
-
-    __slots__ = ("bid", "chunks", "decoder", "incoming", "native", "target")
-
-    def __init__(self, bid: Bid, incoming: Incoming, decoder: ChatDecoder, *, native: bool) -> None:
-        self.bid = bid
-        self.target = bid.target
-        self.incoming = incoming
-        self.decoder = decoder
-        self.native = native
-        """Whether its chunks are the client's own dialect, and not the inner form."""
-        self.chunks: list[dict[str, Any]] = []
-
-
-class WholeReply:
-    """A complete answer."""
-
-    __slots__ = ("bid", "decoder", "native", "reply", "target")
-
-    def __init__(self, bid: Bid, reply: dict[str, Any], decoder: ChatDecoder, *, native: bool) -> None:
-        self.bid = bid
-        self.target = bid.target
-        self.reply = reply
-        self.decoder = decoder
-        self.native = native
-        """Whether it is in the client's own dialect, and not in the inner form."""
 
 
 class Attempts:
     """The attempts of one call."""
 
     __slots__ = (
-        *("_bids", "_decoder", "_losses", "_metrics", "_now", "_snapshot", "_started_at", "_upstream_id"),
-        *("log", "policy", "records"),
+        *(
+            "_bids",
+            "_course",
+            "_faults",
+            "_goes_on",
+            "_health",
+            "_metrics",
+            "_now",
+            "_overtaken",
+            "_policy",
+            "_snapshot",
+        ),
+        *("_stream", "_ticket", "fidelity", "log", "records", "won"),
     )
 
-    def __init__(self, snapshot: Snapshot, bids: tuple[Bid, ...], metrics: Metrics, now: Callable[[], float]) -> None:
-        self.policy = "report"
-        """What is done about parameters that a target does not honour (`gateway.fidelity`)."""
-        self._losses: tuple[Loss, ...] = ()
+    def __init__(
+        self, snapshot: Snapshot, bids: tuple[Bid, ...], health: Health, metrics: Metrics, now: Callable[[], float]
+    ) -> None:
         self._snapshot = snapshot
         self._bids = bids
+        self._health = health
         self._metrics = metrics
         self._now = now
-        self._started_at = 0.0
-        self._upstream_id: str | None = None
-        self._decoder: ChatDecoder | None = None
+        self._policy = DEFAULT_POLICY
+        self._course: Course | None = None
+        self._faults: list[UpstreamFault] = []
+        self._ticket: Ticket | None = None
+        self._stream = self._overtaken = self._goes_on = False
+        self.fidelity = "report"
+        """What is done about parameters that a target does not honour (`gateway.fidelity`)."""
         self.log: list[tuple[str, str]] = []
         """For each attempt, the target's id and ``ok`` or the code of its fault."""
         self.records: tuple[AttemptRecord, ...] = ()
         """The same for the ledger."""
+        self.won: Trial | None = None
+        """The trial whose answer the client gets."""
 
-    async def first(self, attempt: Callable[[Bid], Awaitable[T]]) -> T:
+    def follow(self, policy: RoutePolicy, fidelity: str, *, stream: bool) -> None:
+        """Takes the course of an alias's own policy."""
+        self._policy = policy
+        self._stream = stream
+        self.fidelity = fidelity
+        self._course = None
+
+    def _way(self) -> Course:
+        """The course over the targets, made when it is first asked for."""
+        if self._course is None:
+            self._course = Course([bid.target for bid in self._bids], self._policy, self._health)
+        return self._course
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether an answer that breaks off may go on at another target."""
+        return self._policy.failover == MID_STREAM
+
+    def can_go_on(self, transcript: Transcript | None) -> bool:
+        """Whether what was said can be continued by a target that was not asked. From then on only those are."""
+        if transcript is None or not transcript.plain or not self.may_go_on:
+            return False
+        asked = {target for target, _ in self.log}
+        left = [bid for bid in self._bids if bid.target.id not in asked]
+        text = transcript.text
+        if text.strip():
+            left = [bid for bid in left if bid.target.host.quirks.prefix]
+        course = self._way().onward([bid.target for bid in left], self._now())
+        if course is None:
+            return False
+        self._goes_on = bool(text.strip())
+        self._bids = tuple([_less(bid, estimate_tokens(text)) for bid in left])
+        self._course = course
+        return True
+
+    async def first(self, ask: Callable[[Trial], Awaitable[T]]) -> T:
         """The result of the first target that gives one. Raises `UpstreamFault`."""
-        faults: list[UpstreamFault] = []
-        for bid in self._bids:
-            target = bid.target
-            self._upstream_id = self._decoder = None
-            self._losses = ()
+        course, health, now = self._way(), self._health, self._now
+        self._faults.clear()
+        step: Step | None = course.first(now())
+        while step is not None:
+            if step.wait_s:
+                await asyncio.sleep(step.wait_s)
+            ticket = health.start(self._bids[step.index].target, now(), stream=self._stream)
+            if ticket is None:
+                step = course.after(step, Outcome.BUSY_PROBE, now(), random.random())
+                continue
+            hedge = None
+            if len(self._bids) > 1:
+                hedge = course.hedge(step, now(), stream=self._stream, probe=ticket.is_probe)
+            ended = await (self._try(ask, step, ticket) if hedge is None else self._race(ask, step, ticket, hedge))
+            if ended.result is not None:
+                self._accept(ended)
+                return ended.result
+            fault = ended.fault
+            if _ends_all(fault):
+                raise fault
+            step = course.after(ended.step, classify(fault), now(), random.random(), retry_after_s(fault))
+        raise self._failure()
+
+    async def _try(self, ask: Callable[[Trial], Awaitable[T]], step: Step, ticket: Ticket) -> "_Ended[T]":
+        """What one target gives, or its fault. One that is not accepted has ended for `health`."""
+        bid, health = self._bids[step.index], self._health
+        trial = Trial(self._snapshot, bid, self.fidelity, self._now)
+        if self.log:
+            trial.goes_on = self._goes_on
+            trial.turn = sum([target == bid.target.id for target, _ in self.log])
+        outcome, wait_s = Outcome.CANCELLED, None
+        try:
+            result = await ask(trial)
+            outcome = Outcome.OK
+        except UpstreamFault as fault:
+            outcome, wait_s = classify(fault), retry_after_s(fault)
+            self._note(trial, fault)
+            return _Ended(step, trial, ticket, None, fault)
+        finally:
+            if outcome is not Outcome.OK:
+                health.end(ticket, self._now(), outcome, random.random(), wait_s)
+                if outcome is Outcome.CANCELLED:
+                    self._record_cancelled(trial)
+        return _Ended(step, trial, ticket, result, _NO_FAULT)
+
+    def _accept(self, ended: "_Ended[T]") -> None:
+        """Takes it as the answer."""
+        trial = ended.trial
+        self._health.first_token(ended.ticket, self._now())
+        waited_s = trial.answered_at - trial.started_at
+        self._metrics.observe("tollhouse_first_token_seconds", trial.target.host.name, waited_s)
+        self._record(trial, "ok", "ok")
+        self._ticket, self.won = ended.ticket, trial
+
+    async def _race(
+        self, ask: Callable[[Trial], Awaitable[T]], step: Step, ticket: Ticket, hedge: Hedge
+    ) -> "_Ended[T]":
+        """The same of two targets, the second of which is asked when the first is late."""
+        running = {asyncio.create_task(self._try(ask, step, ticket))}
+        try:
+            done, _ = await asyncio.wait(running, timeout=hedge.after_s)
+            if not done and (second := self._launch(hedge)) is not None:
+                running.add(asyncio.create_task(self._try(ask, *second)))
+            last = None
+            while last is None:
+                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                last = self._judge(done, running)
+            self._overtaken = last.result is not None
+            return last
+        finally:
             try:
-                result = await attempt(bid)
-            except UpstreamFault as fault:
-                conceal(fault, target.host)
-                name_host(fault, target.host)
-                fault.headers.setdefault("x-tollhouse-target", target.id)
-                if isinstance(fault, UpstreamAuth):  # only an operator can mend it: an SDK need not try again
-                    fault.headers.setdefault("x-should-retry", "false")
-                self._record(target, fault, self._wasted(bid))
-                let_go(fault)
-                faults.append(fault)
-                if not fault.retryable:
-                    raise
-            else:
-                self._record(target, None)
-                return result
-        raise self._failure(faults)
+                await _hang_up(running)
+            finally:
+                self._let_go(running)
+                self._overtaken = False
 
-    def _wasted(self, bid: Bid) -> int:
-        """What an attempt that failed cost all the same, as far as its host has said, in nano-USD: the operator's."""
-        usage = meter_usage(self._decoder.usage) if self._decoder is not None else None
-        return bid.price.charge(usage) if usage is not None else 0
+    def _judge(
+        self, done: "set[asyncio.Task[_Ended[T]]]", running: "set[asyncio.Task[_Ended[T]]]"
+    ) -> "_Ended[T] | None":
+        """How the race ends, by those that have ended; None where another is still to be waited for."""
+        for task in sorted(done, key=_merit):
+            ended = task.result()
+            running.discard(task)
+            if ended.result is not None or _ends_all(ended.fault) or not running:
+                return ended
+            self._way().failed(ended.step, classify(ended.fault))
+        return None
 
-    def _record(self, target: Target, fault: UpstreamFault | None, cost_nusd: int = 0) -> None:
-        outcome = label = "ok"
-        if fault is not None:
-            outcome = fault.code or "rejected"
-            label = type(fault).code or "rejected"  # the class's: a host's own codes are without number
+    def _let_go(self, tasks: "set[asyncio.Task[_Ended[T]]]") -> None:
+        """Lets go of answers that came at the same moment as another, or as the client left."""
+        for task in tasks:
+            if task.cancelled() or task.exception() is not None:
+                continue
+            ended = task.result()
+            if isinstance(ended.result, Held):
+                ended.result.discard()
+            if ended.result is not None:
+                self._health.end(ended.ticket, self._now(), Outcome.CANCELLED)
+                self._record_cancelled(ended.trial)
+
+    def _launch(self, hedge: Hedge) -> tuple[Step, Ticket] | None:
+        """The second step of a race, if the budget has room for it and its target lets it in."""
+        now = self._now()
+        step = self._way().launch(hedge, now)
+        if step is None:
+            return None
+        ticket = self._health.start(self._bids[step.index].target, now, stream=self._stream)
+        if ticket is None:
+            self._way().failed(step, Outcome.BUSY_PROBE)
+            return None
+        return step, ticket
+
+    def _note(self, trial: Trial, fault: UpstreamFault) -> None:
+        """Makes a fault fit to be shown, and keeps it."""
+        conceal(fault, trial.target.host)
+        name_host(fault, trial.target.host)
+        fault.headers.setdefault("x-tollhouse-target", trial.target.id)
+        if isinstance(fault, UpstreamAuth):  # only an operator can mend it: an SDK need not try again
+            fault.headers.setdefault("x-should-retry", "false")
+        label = type(fault).code or "rejected"  # the class's: a host's own codes are without number
+        self._record(trial, fault.code or "rejected", label, trial.wasted())
+        let_go(fault)
+        self._faults.append(fault)
+
+    def _record_cancelled(self, trial: Trial) -> None:
+        outcome = OVERTAKEN if self._overtaken else CANCELLED
+        self._record(trial, outcome, outcome, trial.wasted())
+
+    def _record(self, trial: Trial, outcome: str, label: str, cost_nusd: int = 0) -> None:
+        target = trial.target
         self.log.append((target.id, outcome))
-        took_ms = int((self._now() - self._started_at) * 1000)
-        self.records += (AttemptRecord(target.id, outcome, self._upstream_id, took_ms, cost_nusd, self._losses),)
+        took_ms = int((self._now() - trial.started_at) * 1000)
+        self.records += (AttemptRecord(target.id, outcome, trial.upstream_id, took_ms, cost_nusd, trial.losses),)
         self._metrics.add("tollhouse_attempts", target.host.name, label)
 
-    def _failure(self, faults: list[UpstreamFault]) -> UpstreamFault:
-        if len(faults) == 1:
-            return faults[0]
+    def _failure(self) -> UpstreamFault:
+        faults = self._faults
+        refused = next((fault for fault in faults if not fault.retryable), None)
+        if refused is not None:  # too long for the longest context there is
+            return refused
+        if not faults:  # between the decision and the first step others took the places of the probes
+            message = "No target can be tried now: each is being probed by another request."
+            return UpstreamUnavailable(message, code="no_route_available", headers={"retry-after": "1"})
+        if len({target for target, _ in self.log}) == 1:
+            return faults[-1]
         tried = "; ".join([f"{target}: {outcome}" for target, outcome in self.log])
         waits = [int(fault.headers["retry-after"]) for fault in faults if "retry-after" in fault.headers]
         headers = {"x-should-retry": "false"} | ({"retry-after": str(min(waits))} if waits else {})
@@ -151,110 +293,67 @@ class Attempts:
             return UpstreamRateLimited(f"Every target is rate limited ({tried}).", headers=headers)
         return UpstreamUnavailable(f"Every target failed ({tried}).", headers=headers)
 
-    def broke_off(self, target: Target, fault: UpstreamFault) -> None:
-        """An answer failed after its first content: nobody else can be asked, but it is seen."""
-        conceal(fault, target.host)
-        name_host(fault, target.host)
-        self._metrics.add("tollhouse_answers_broken_off", target.host.name, type(fault).code or "rejected")
+    def close(self, fault: UpstreamFault | None = None) -> None:
+        """The answer has been read to its end, or as far as it goes. Without one, nothing happens."""
+        if self._ticket is not None:
+            outcome = Outcome.OK if fault is None else classify(fault)
+            self._health.end(self._ticket, self._now(), outcome, random.random())
+            self._ticket = None
 
-    def headers(self, target: Target) -> str:
+    def broke_off(self, fault: UpstreamFault) -> None:
+        """An answer failed after its first content."""
+        if self.won is not None:
+            host = self.won.target.host
+            target, outcome = self.won.target.id, fault.code or "rejected"
+            self.log[-1] = (target, outcome)
+            self.records = (*self.records[:-1], replace(self.records[-1], outcome=outcome))
+            conceal(fault, host)
+            name_host(fault, host)
+            self._metrics.add("tollhouse_answers_broken_off", host.name, type(fault).code or "rejected")
+        self.close(fault)
+
+    def headers(self) -> str:
         """The header lines that tell the client who answered, after how many attempts, and how faithfully."""
-        lines = header_line("x-tollhouse-target", target.id)
+        if self.won is None:
+            return ""
+        lines = header_line("x-tollhouse-target", self.won.target.id)
         if len(self.log) > 1:
             lines += f"x-tollhouse-attempts: {len(self.log)}\r\n"
-        return lines + fidelity_lines(self._losses, self.policy)
-
-    def encode(self, call: ChatCall, bid: Bid, provider: Provider) -> Outgoing:
-        """The request for one target. Raises `UpstreamUnfit` where the client insists on what would be lost."""
-        encoded = provider.encode_chat(call, bid.target, bid.output_cap)
-        self._losses = encoded.losses
-        if encoded.losses and self.policy == "strict":
-            refuse_losses(encoded.losses, bid.target)
-        return encoded.outgoing
-
-    async def exchange(self, target: Target, outgoing: Outgoing, connector: Connector | None = None) -> Incoming:
-        """One request to a target: its reply when the status is 200, else the fault it stands for."""
-        started_at = self._started_at = self._now()
-        host = target.host
-        incoming = await (connector or self._snapshot.connectors[host.name]).send(outgoing, host.timeouts)
-        self._metrics.observe("tollhouse_first_token_seconds", host.name, self._now() - started_at)
-        self._upstream_id = incoming.request_id
-        if incoming.status == 200:
-            return incoming
-        try:
-            body = await incoming.read(_ERROR_BODY_BYTES)
-        except UpstreamFault:
-            body = b""
-        finally:
-            incoming.close()
-        raise self._snapshot.providers[target.provider].decode_error(incoming.status, incoming.headers, body)
-
-    async def complete(self, call: ChatCall, bid: Bid) -> WholeReply:
-        """Asks for a whole answer."""
-        target = bid.target
-        provider = self._snapshot.providers[target.provider]
-        outgoing = self.encode(call, bid, provider)
-        decoder = self._decoder = provider.decode_chat(call, target)
-        incoming = await self.exchange(target, outgoing)
-        try:
-            body = await incoming.read(self._snapshot.max_response_bytes)
-        finally:
-            incoming.close()
-        reply = decoder.reply(body)
-        if self._upstream_id is None and type(answer_id := reply.get("id")) is str:
-            self._upstream_id = answer_id[:_ID_CHARS]
-        return WholeReply(bid, reply, decoder, native=passes(provider, call))
-
-    async def open(self, call: ChatCall, bid: Bid) -> OpenStream:
-        """Asks for a stream and waits for its first content. The caller closes ``incoming``."""
-        target = bid.target
-        provider = self._snapshot.providers[target.provider]
-        outgoing = self.encode(call, bid, provider)
-        decoder = self._decoder = provider.decode_chat(call, target)
-        incoming = await self.exchange(target, outgoing)
-        stream = OpenStream(bid, incoming, decoder, native=passes(provider, call))
-        opened = False
-        try:
-            while not opened:
-                data = await incoming.next()
-                stream.chunks += decoder.feed(data) if data else decoder.finish()
-                if decoder.done and not any(map(decoder.commits, stream.chunks)):
-                    stream.chunks += decoder.finish()
-                opened = decoder.done or not data or any(map(decoder.commits, stream.chunks))
-            if not stream.chunks:
-                opened = False
-                raise UpstreamBadResponse("The upstream's stream ended before it said anything.")
-        finally:
-            if not opened:
-                incoming.close()
-        return stream
+        return lines + fidelity_lines(self.won.losses, self.fidelity)
 
 
-def conceal(fault: UpstreamFault, host: Host) -> None:
-    """Takes the host's own secrets out of a fault's text."""
-    fault.message = without_secrets(fault.message, host)
+def _less(bid: Bid, tokens: int) -> Bid:
+    """The bid for the rest of an answer."""
+    return bid if bid.output_cap is None else replace(bid, output_cap=max(1, bid.output_cap - tokens))
 
 
-def name_host(fault: UpstreamFault, host: Host) -> None:
-    """Says in a fault's text which host failed. What a host said of the request itself is passed on word for word."""
-    if not isinstance(fault, UpstreamRejected):
-        fault.message = f"{fault.message} (host: {host.name})"
+_NO_FAULT = UpstreamFault("")
+"""Of an attempt that has a result."""
 
 
-def without_secrets(text: str, host: Host) -> str:
-    """A host's text without the host's own secrets, whatever they look like: hosts print what they were sent."""
-    secrets = [value for _, value in host.headers]
-    if host.credential is not None:
-        secrets.append(host.credential.reveal())
-    for secret in secrets:
-        if len(secret) >= _SECRET_CHARS:
-            text = text.replace(secret, "[redacted]")
-    return text
+class _Ended(Struct, Generic[T], frozen=True, eq=False):
+    """How one step ended: with a result, or with a fault."""
+
+    step: Step
+    trial: Trial
+    ticket: Ticket
+    result: T | None
+    fault: UpstreamFault
 
 
-def decode_answer(data: bytes) -> Any:
-    """A host's JSON. Raises `UpstreamBadResponse`."""
-    try:
-        return _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UpstreamBadResponse("The upstream's answer is not JSON.") from error
+def _merit(task: asyncio.Task[_Ended[T]]) -> int:
+    """The order in which attempts that ended at once are looked at: an answer, the client's own fault, the rest."""
+    ended = task.result()
+    return 0 if ended.result is not None else 2 - _ends_all(ended.fault)
+
+
+def _ends_all(fault: UpstreamFault) -> bool:
+    """Whether every other target would say the same."""
+    return not fault.retryable and classify(fault) is not Outcome.TOO_LONG
+
+
+async def _hang_up(tasks: set[asyncio.Task[_Ended[T]]]) -> None:
+    """Cancels what is still asked, and waits until it has stopped."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

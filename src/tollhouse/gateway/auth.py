@@ -18,9 +18,10 @@ from tollhouse.types.tenancy import Principal
 FAILURE_WINDOW_S = 60.0
 FAILURES_PER_WINDOW = 60
 _MOST_CLIENTS = 10_000
+_KEY_HEADERS = (b"x-api-key", b"x-goog-api-key")
 _MISSING = (
-    "You didn't provide an API key. Send it in the Authorization header as 'Bearer YOUR_KEY', or as 'x-api-key'. "
-    "The operator of this gateway makes keys with: tollhouse keys create"
+    "You didn't provide an API key. Send it in the Authorization header as 'Bearer YOUR_KEY', or as 'x-api-key' or "
+    "'x-goog-api-key'. The operator of this gateway makes keys with: tollhouse keys create"
 )
 _WRONG = "Incorrect API key provided. The operator of this gateway lists its keys with: tollhouse keys list"
 _SUSPENDED = "The account of this key is suspended. Ask the operator of this gateway."
@@ -81,22 +82,23 @@ class Keyring:
         self._principals = {}
 
     def identify(self, headers: dict[bytes, bytes], client: str = "") -> Principal:
-        """The caller at an address. Takes ``Authorization: Bearer`` or ``x-api-key``; of both, either may be valid
-        (SDKs exist that send both). Raises `Unauthorized`, `RateLimited`; `AccountSuspended` for a key that would be
-        valid if what it belongs to were not switched off.
+        """The caller at an address. Takes ``Authorization: Bearer``, ``x-api-key`` or ``x-goog-api-key``; of several,
+        any may be valid (SDKs exist that send two). Raises `Unauthorized`, `RateLimited`; `AccountSuspended` for a key
+        that would be valid if what it belongs to were not switched off.
         """
         bearer = headers.get(b"authorization")
-        other = headers.get(b"x-api-key")
         token = bearer[7:].strip() if bearer is not None and bearer[:7].lower() == b"bearer " else None
         if token is not None and (principal := self._find(token)) is not None:
             return principal
-        if other is not None and (principal := self._find(other.strip())) is not None:
-            return principal
-        if bearer is None and other is None:
+        others = [headers[name].strip() for name in _KEY_HEADERS if name in headers]
+        for other in others:
+            if (principal := self._find(other)) is not None:
+                return principal
+        if bearer is None and not others:
             fault = Unauthorized(_MISSING)
             fault.code = None
             raise fault
-        if any(self._is_suspended(key.strip()) for key in (token, other) if key is not None):
+        if any(self._is_suspended(key) for key in (token, *others) if key is not None):
             raise AccountSuspended(_SUSPENDED)
         self.failures.add(client)
         raise Unauthorized(_WRONG)

@@ -13,7 +13,7 @@ Targets that cannot be afforded are left out; work that costs nothing always pas
 """
 
 from tollhouse.errors import Fault, Unpriced
-from tollhouse.gateway.needs import HOSTED_FIELDS, Needs
+from tollhouse.gateway.needs import HOSTED_FIELDS, Needs, times_sent
 from tollhouse.ledger.pricebook import PriceBook
 from tollhouse.ledger.prices import Bid, PriceVersion, short_of
 from tollhouse.settings.keys import Billing
@@ -31,6 +31,11 @@ UNKNOWN_CONTEXT_TOKENS = 1_048_576
 LEAST_OUTPUT_TOKENS = 16
 """An answer shorter than this is not worth its prompt: the Responses API takes no smaller cap."""
 _IMAGE_KINDS = "images/"
+_FIELDS = HOSTED_FIELDS | {
+    *("speed", "context_management", "mcp_servers", "inference_geo"),
+    *("cachedContent", "routingConfig", "modelSelectionConfig"),
+}
+"""What `Needs.hosted` may name that is a field of a request, in any dialect; all else is a tool."""
 _LEGACY = "completions"
 
 
@@ -66,7 +71,7 @@ def bids(
 
 def bid_for(needs: Needs, target: Target, price: PriceVersion, available_nusd: int | None, default_cap: int) -> Bid:
     """The bid for one target: the dearest that fits into what is available, else the least that would be needed."""
-    prompt = input_bound(needs, target)
+    prompt = input_bound(needs, target) * times_sent(needs, target)
     if needs.fixed is not None:
         return Bid(target, price, price.bound(prompt, needs.fixed, needs.images_made, audio=needs.sounds), None, prompt)
     facts = target.facts
@@ -118,4 +123,4 @@ def refuse_unpriced_work(needs: Needs, target: Target, price: PriceVersion, avai
         raise Unpriced(message, param=needs.unmetered)
     if needs.hosted is not None and available_nusd is not None:
         message = f"The host of '{name}' charges for '{needs.hosted}' beside tokens, and that has no price here."
-        raise Unpriced(message, param="tools" if needs.hosted not in HOSTED_FIELDS else needs.hosted)
+        raise Unpriced(message, param="tools" if needs.hosted not in _FIELDS else needs.hosted)

@@ -11,9 +11,9 @@ from tollhouse.dialects.sse import Event, EventParser
 from tollhouse.dialects.usage import strip_usage
 from tollhouse.errors import UpstreamInterrupted
 from tollhouse.gateway.annotate import annotate_events, annotate_reply, cost_header
-from tollhouse.gateway.attempts import decode_answer, without_secrets
 from tollhouse.gateway.gate import Visit
 from tollhouse.gateway.relay_meter import RelayMeter
+from tollhouse.gateway.trial import decode_answer, without_secrets
 from tollhouse.ledger.prices import Bid
 from tollhouse.telemetry.redact import redact
 from tollhouse.types.calls import Target
@@ -43,6 +43,10 @@ class Answer:
     data: bytes = b""
     events: list[Event] = field(default_factory=list)
     parser: EventParser = field(default_factory=EventParser)
+
+    def discard(self) -> None:
+        """Hangs up: another answer was faster."""
+        self.incoming.close()
 
 
 def refuse_error(value: Any) -> None:

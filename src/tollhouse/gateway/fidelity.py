@@ -10,12 +10,13 @@ from tollhouse.web.heads import header_line
 
 HEADER = "x-tollhouse-fidelity"
 POLICIES = ("strict", "report", "drop")
+_HEADER = HEADER.encode()
 _HEADER_CHARS = 1024
 
 
 def read_policy(headers: dict[bytes, bytes], default: str) -> str:
     """The policy of one request. Raises `InvalidRequest`."""
-    given = headers.get(HEADER.encode())
+    given = headers.get(_HEADER)
     if given is None:
         return default
     policy = given.decode("latin-1").strip().lower()

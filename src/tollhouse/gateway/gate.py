@@ -5,6 +5,7 @@ order in which they stand; whatever happens, `part` and `leave` are called in th
 is refused.
 """
 
+import random
 import time
 from collections.abc import Callable
 
@@ -17,15 +18,17 @@ from tollhouse.gateway.idempotency import HEADER, Idempotency, Replay, Running, 
 from tollhouse.gateway.limits import Lease, Limits
 from tollhouse.gateway.needs import Needs
 from tollhouse.gateway.quote import refuse_dearer
+from tollhouse.gateway.replays import Replays
+from tollhouse.gateway.router import Asked
 from tollhouse.ledger.holds import Hold
 from tollhouse.ledger.ledger import Ledger
 from tollhouse.ledger.pricebook import PriceBook
-from tollhouse.ledger.prices import short_of
+from tollhouse.ledger.prices import Bid, short_of
 from tollhouse.ledger.wallet import Shortage
 from tollhouse.snapshot import Live
 from tollhouse.telemetry.metrics import Metrics
 from tollhouse.tenancy.directory import allows_kind, allows_model
-from tollhouse.types.calls import Plan, Usage
+from tollhouse.types.calls import ChatCall, Plan, Usage
 from tollhouse.types.money import format_usd
 from tollhouse.types.tenancy import Principal
 from tollhouse.web.exchange import Exchange
@@ -47,6 +50,7 @@ class Gate:
         self.book = book
         self.metrics = metrics
         self.once = Idempotency(ledger)
+        self.replays = Replays(ledger, metrics)
         self.drains = Drains()
         self.in_flight = 0
 
@@ -112,6 +116,17 @@ class Visit:
         self._running = found
         return False
 
+    def asked(self, call: ChatCall, body_bytes: int, now: float) -> Asked:
+        """The call as the router is asked about it. A key with a list of models chooses among those of it (the last
+        restriction of its chain; the others are seen to by `reserve`).
+        """
+        principal = self.principal
+        allowed: tuple[str, ...] = ()
+        if principal.models and not allows_model(principal, call.model):
+            allowed = principal.models[0]
+        tenant, seed = str(principal.chain.payer), random.getrandbits(64)
+        return Asked(call, self.exchange.headers, body_bytes, tenant, allowed, now, seed)
+
     def reserve(self, plan: Plan, needs: Needs) -> Hold:
         """Takes what the request may use at most: tokens of its limits, money of its budgets.
 
@@ -133,15 +148,33 @@ class Visit:
             )
         except InsufficientBalance as fault:
             raise name_budget(fault, gate, principal) from None
+        offered = self.within_cap(offered)
+        return self.take(needs.kind, plan.requested, offered, expected_tokens(offered[0].input_bound, needs))
+
+    def within_cap(self, offered: tuple[Bid, ...]) -> tuple[Bid, ...]:
+        """The bids within the client's own cap on the cost. Raises what `refuse_dearer` does."""
         if _MAX_COST in self.exchange.headers:
-            offered = refuse_dearer(offered, self.exchange.headers[_MAX_COST])
-        self.lease.reserve(plan.requested, expected_tokens(offered[0].input_bound, needs))
+            return refuse_dearer(offered, self.exchange.headers[_MAX_COST])
+        return offered
+
+    def take(self, kind: str, requested: str, offered: tuple[Bid, ...], tokens: int) -> Hold:
+        """Takes these tokens, and the dearest of the bids. Raises `RateLimited`, `InsufficientBalance`,
+        `StorageUnavailable`.
+        """
+        ledger = self._gate.ledger
+        self.lease.reserve(requested, tokens)
         try:
-            self.hold = ledger.reserve(self.exchange.request_id, principal, needs.kind, plan.requested, offered)
+            self.hold = ledger.reserve(self.exchange.request_id, self.principal, kind, requested, offered)
         except Shortage as short:  # a period has ended since the bids were made
             needed = max([bid.amount for bid in offered])
+            billing = self.snapshot.settings.billing
             raise short_of(needed, short.available, billing.credits_per_usd) from None
         return self.hold
+
+    def progress(self, bid: Bid, prompt_tokens: int, output_tokens: int) -> None:
+        """Tells the ledger how far the answer has come, for recovery alone."""
+        if self.hold is not None:
+            self.hold.progress(bid, prompt_tokens, output_tokens)
 
     @property
     def forgives(self) -> bool:

@@ -1,15 +1,21 @@
-"""GET /v1/models and /v1/models/{id}: what can be called, in OpenAI's shape, and what it costs and can do."""
+"""GET /v1/models and /v1/models/{id}: what can be called, in OpenAI's shape, and what it costs and can do.
+
+A client that sends ``anthropic-version`` is given Anthropic's shape (`gateway.model_pages`).
+"""
 
 import asyncio
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from msgspec.structs import replace
 
+from tollhouse.dialects.headers import path_segment
 from tollhouse.errors import Forbidden, ModelNotFound
 from tollhouse.gateway import router
-from tollhouse.gateway.attempts import Attempts, decode_answer
+from tollhouse.gateway.attempts import Attempts
 from tollhouse.gateway.auth import Keyring
+from tollhouse.gateway.model_pages import describe_model, heed_version, page_of
+from tollhouse.gateway.trial import Trial, decode_answer
 from tollhouse.ledger.prices import Bid, free_price
 from tollhouse.snapshot import Live, Snapshot
 from tollhouse.telemetry.metrics import Metrics
@@ -36,8 +42,13 @@ class ModelPages:
 
     async def list(self, exchange: Exchange) -> None:
         """Every name that can be called: aliases first, then each host's models as ``host/model``."""
+        speaks_messages = heed_version(exchange)
         principal = self._keyring.identify(exchange.headers, exchange.client)
         snapshot = self._live.snapshot
+        if speaks_messages:
+            listed = {n: t for n, t in snapshot.names.listed().items() if may_see(principal, n, t)}
+            exchange.reply(200, json_body(page_of(exchange.query, listed)))
+            return
         if principal.models:
             open_to_it = {n: t for n, t in snapshot.names.listed().items() if is_permitted(principal, n, t)}
             data = [self.describe(name, targets) for name, targets in open_to_it.items()]
@@ -50,12 +61,14 @@ class ModelPages:
 
     async def retrieve(self, exchange: Exchange) -> None:
         """One model, by any name that can be called."""
+        speaks_messages = heed_version(exchange)
         principal = self._keyring.identify(exchange.headers, exchange.client)
         name = _name(exchange)
         targets = self._live.snapshot.names.resolve(name)
         if not targets or not is_permitted(principal, name, targets):
             raise ModelNotFound(self._live.snapshot.suggestions.explain(name), param="model")
-        exchange.reply(200, json_body(self.describe(name, targets)))
+        shape = describe_model(name, targets) if speaks_messages else self.describe(name, targets)
+        exchange.reply(200, json_body(shape))
 
     async def delete(self, exchange: Exchange) -> None:
         """Deletes a fine-tuned model at its host, where the operator allows it: any key that may call the model may
@@ -74,9 +87,10 @@ class ModelPages:
         if snapshot.endpoint(target, "models") is None:
             raise ModelNotFound(f"The model '{name}' is not one that can be deleted.", param="model")
         free = Bid(target, free_price(target.host.name, target.model), 0, None, 0)
-        attempts = Attempts(snapshot, (free,), self._metrics, asyncio.get_running_loop().time)
+        attempts = Attempts(snapshot, (free,), self._live.health, self._metrics, asyncio.get_running_loop().time)
         exchange.notes["attempts"] = attempts.log
-        deleted = await attempts.first(lambda bid: _delete(attempts, snapshot, bid.target))
+        deleted = await attempts.first(lambda trial: _delete(trial, snapshot))
+        attempts.close()
         exchange.reply(200, json_body(deleted))
 
     def describe(self, name: str, targets: tuple[Target, ...]) -> dict[str, Any]:
@@ -103,16 +117,22 @@ class ModelPages:
         }
 
 
+def may_see(principal: Principal, name: str, targets: tuple[Target, ...]) -> bool:
+    """Whether a name is in a key's list."""
+    return not principal.models or is_permitted(principal, name, targets)
+
+
 def is_permitted(principal: Principal, name: str, targets: tuple[Target, ...]) -> bool:
     """Whether a key may call a name, or any of what it stands for."""
     return allows_model(principal, name) or any(allows_model(principal, target.id, target.model) for target in targets)
 
 
-async def _delete(attempts: Attempts, snapshot: Snapshot, target: Target) -> Any:
+async def _delete(trial: Trial, snapshot: Snapshot) -> Any:
     """What the host answers to the deletion of a target's model."""
+    target = trial.target
     provider = snapshot.providers[target.host.provider]
-    relayed = provider.encode_relay(f"models/{quote(target.model, safe='')}", "application/json", b"", target)
-    incoming = await attempts.exchange(target, replace(relayed, method="DELETE"))
+    relayed = provider.encode_relay(f"models/{path_segment(target.model)}", "application/json", b"", target)
+    incoming = await trial.exchange(replace(relayed, method="DELETE"))
     try:
         return decode_answer(await incoming.read(_MAX_BYTES))
     finally:

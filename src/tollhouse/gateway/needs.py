@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from tollhouse.errors import InvalidRequest
-from tollhouse.types.calls import ChatCall
+from tollhouse.types.calls import ChatCall, Target
 from tollhouse.validate.multipart import FormCall
 
 CHAT = "chat/completions"
@@ -42,9 +42,16 @@ _CLIENTS_TOOLS = frozenset({"function", "custom", "local_shell", "shell", "apply
 """Tools that the client runs; any other is run by the host, which bills the calls and reads the results as input."""
 _SEARCHES = frozenset({"web_search_options", "plugins", "search_parameters", "enable_search"})
 """OpenAI's, OpenRouter's, xAI's and Alibaba's ways to ask for a search."""
-HOSTED_FIELDS = _SEARCHES | {"provider", "service_tier"}
+_TIERS = frozenset({"service_tier", "serviceTier", "performanceConfig", "performance_config"})
+"""OpenAI's choice of what is served first, and Bedrock's: a word, or an object that holds one."""
+_GUARDS = frozenset({"guardrailConfig", "guardrail_config"})
+"""Bedrock's, billed by the text that they read (https://aws.amazon.com/bedrock/pricing)."""
+HOSTED_FIELDS = _SEARCHES | _TIERS | _GUARDS | {"provider"}
 """And what makes the same tokens dearer: OpenRouter's choice of who serves a model, and being served first."""
-_DEARER_TIERS = frozenset({"priority", "fast", "scale", "performance"})
+_DEARER_TIERS = frozenset({"priority", "fast", "scale", "performance", "optimized"})
+_STORED = ("previous_response_id", "conversation", "prompt")
+"""What a host has kept, and reads before the request itself."""
+_READ_BESIDE = frozenset({*_STORED, "input", "google", "extra_body"})
 _PLAIN_PARTS = frozenset({"text", "refusal", "input_text", "output_text", "summary_text", "reasoning_text"})
 _UNSEEN_ITEMS = frozenset({"item_reference", "input_file", "computer_call_output"})
 _IMAGE_PARTS = frozenset({"image_url", "input_image"})
@@ -82,6 +89,11 @@ class Needs(Struct, frozen=True):
     """Why no usage will be seen in the answer."""
 
 
+def times_sent(needs: Needs, target: Target) -> int:
+    """How often a target is sent the prompt: once for each answer where it gives one at a time (`gateway.choices`)."""
+    return 1 if needs.kind != CHAT or target.choices else needs.choices
+
+
 def chat_needs(call: ChatCall, body_bytes: int | None = None) -> Needs:
     """What a chat completion may take. ``body_bytes`` is the length of the JSON that came, or more."""
     body = call.body
@@ -93,14 +105,14 @@ def chat_needs(call: ChatCall, body_bytes: int | None = None) -> Needs:
             media.add_message(message)
     tools = body.get("tools") or body.get("functions")
     modalities = body.get("modalities")
-    hosted = _hosted_field(body) or _hosted_tool(tools)
+    hosted = call.hosted or _hosted_field(body) or _hosted_tool(tools)
     media = media or _NO_MEDIA
     return Needs(
         CHAT,
         max(text - media.taken, 0) + _ADDED_TOKENS + (_TOOL_TOKENS if tools else 0),
         images=media.images,
         audio=media.audio,
-        unseen=media.unseen or hosted is not None,
+        unseen=media.unseen or call.unseen or hosted is not None or _builds_on(body),
         choices=max(body.get("n") or 1, _counted(body.get("best_of"))),
         cap=_least(body.get("max_completion_tokens"), body.get("max_tokens")),
         beside=len(_encode(body["prediction"])) if body.get("prediction") else 0,
@@ -159,7 +171,7 @@ def _responses(body: Mapping[str, Any], text: int) -> Needs:
     for item in given if isinstance(given, list) else ():
         media.add_message(item)
         media.add_message({"content": item.get("output")})
-    stored = any(body.get(name) for name in ("previous_response_id", "conversation", "prompt"))
+    stored = any(body.get(name) for name in _STORED)
     tools = body.get("tools")
     hosted = _hosted_field(body) or _hosted_tool(tools)
     return Needs(
@@ -203,7 +215,26 @@ def _hosted_field(body: Mapping[str, Any]) -> str | None:
     if body.keys().isdisjoint(HOSTED_FIELDS):
         return None
     asked = [name for name in sorted(HOSTED_FIELDS) if body.get(name) not in (None, False)]
-    return next((name for name in asked if name != "service_tier" or str(body[name]).lower() in _DEARER_TIERS), None)
+    return next((name for name in asked if name not in _TIERS or _is_dearer(body[name])), None)
+
+
+def _is_dearer(tier: object) -> bool:
+    """Whether a tier, or what an object says of one, costs more than the usual one."""
+    words = tier.values() if isinstance(tier, Mapping) else [tier]
+    return any(str(word).lower() in _DEARER_TIERS for word in words)
+
+
+def _builds_on(body: Mapping[str, Any]) -> bool:
+    """Whether other hosts' fields, which no rule has checked, have the host read what is not in the request: what it
+    has stored, items of the Responses API beside the messages, or Google's cached contents.
+    """
+    if body.keys().isdisjoint(_READ_BESIDE):
+        return False
+    if any(body.get(name) for name in (*_STORED, "input")):
+        return True
+    extra = body.get("extra_body")
+    googles = (body.get("google"), extra.get("google") if isinstance(extra, Mapping) else None)
+    return any(isinstance(google, Mapping) and google.get("cached_content") for google in googles)
 
 
 def _hosted_tool(tools: object) -> str | None:

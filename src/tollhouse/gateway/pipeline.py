@@ -14,22 +14,31 @@ import re
 import time
 from typing import Any
 
+from msgspec.structs import replace
+
 from tollhouse.dialects.client import Account, ClientDialect, Identity, Writer
 from tollhouse.errors import Fault, UpstreamFault
 from tollhouse.gateway import router
 from tollhouse.gateway.annotate import cost_header
-from tollhouse.gateway.attempts import Attempts, OpenStream
+from tollhouse.gateway.asking import complete, open_stream
+from tollhouse.gateway.attempts import Attempts
 from tollhouse.gateway.drains import drained
 from tollhouse.gateway.fidelity import read_policy
 from tollhouse.gateway.gate import Gate, Visit
 from tollhouse.gateway.hosts import refuse_hosts
 from tollhouse.gateway.idempotency import fingerprint
+from tollhouse.gateway.legs import Legs
 from tollhouse.gateway.meter import estimate_prompt, meter_reply, meter_stream
 from tollhouse.gateway.needs import CHAT, chat_needs
+from tollhouse.gateway.replaying import Turn, begin_turn
+from tollhouse.gateway.router import Choice
+from tollhouse.gateway.trial import WholeReply
 from tollhouse.ledger.holds import Hold
-from tollhouse.types.calls import ChatCall, Plan
-from tollhouse.web.exchange import EVENTS, Exchange
-from tollhouse.web.heads import json_body
+from tollhouse.providers.protocol import passes
+from tollhouse.snapshot import Snapshot
+from tollhouse.types.calls import ChatCall, Plan, Usage
+from tollhouse.web.exchange import Exchange
+from tollhouse.web.heads import header_line, json_body
 
 _OPENAI_ID = re.compile(r"chatcmpl-[A-Za-z0-9_-]{1,64}")
 _MOST_SECONDS = 1 << 33
@@ -52,12 +61,14 @@ class ChatPipeline:
         visit = gate.admit(exchange, principal, CHAT)
         try:
             refuse_hosts(exchange.headers, exchange.query)
-            call = self._client.read(body, exchange.rest.decode("latin-1"))
-            policy = read_policy(exchange.headers, visit.snapshot.settings.routing.fidelity)
+            call = self._client.read(body, exchange.rest.decode("latin-1"), exchange.headers)
             exchange.release_body()
-            plan = router.plan(visit.snapshot, call.model)
-            work = self._serve(visit, call, plan, len(body), policy)
-            if drained(plan):
+            choice = self._choose(visit, call, len(body))
+            turn = None
+            if visit.snapshot.settings.replay.on:
+                turn = begin_turn(gate.replays, visit, call, choice.policy)
+            work = self._serve(visit, choice, len(body), turn)
+            if drained(choice.plan):
                 await gate.drains.run(exchange, work, visit.snapshot.settings.billing)
             else:
                 await work
@@ -67,37 +78,61 @@ class ChatPipeline:
         finally:
             visit.part()
 
-    async def _serve(self, visit: Visit, call: ChatCall, plan: Plan, body_bytes: int, policy: str) -> None:
+    def _choose(self, visit: Visit, call: ChatCall, body_bytes: int) -> Choice:
+        """The targets, in the order of trying. Raises `ModelNotFound`, and what a route without targets stands for."""
+        snapshot, health, now = visit.snapshot, self._gate.live.health, self._now()
+        if not visit.principal.models:
+            choice = router.choose_only(snapshot, health, call, visit.exchange.headers, now)
+            if choice is not None:
+                return choice
+        return router.choose(snapshot, health, visit.asked(call, body_bytes, now))
+
+    async def _serve(self, visit: Visit, choice: Choice, body_bytes: int, turn: Turn | None) -> None:
         try:
-            if await visit.is_repeated(lambda: fingerprint(CHAT, call.body)):
+            gate, exchange, snapshot, call = self._gate, visit.exchange, visit.snapshot, choice.call
+            if await visit.is_repeated(lambda: _fingerprint(call)):
                 return
-            hold = visit.reserve(plan, chat_needs(call, body_bytes))
-            attempts = Attempts(visit.snapshot, hold.bids, self._gate.metrics, self._now)
-            attempts.policy = policy
-            visit.exchange.notes["attempts"] = attempts.log
+            if turn is not None and await turn.answered(self._client):
+                return
+            if choice.summary:
+                exchange.notes["route"] = choice.summary
+                exchange.shared_headers += header_line("x-tollhouse-route", choice.summary)
+            hold = visit.reserve(choice.plan, chat_needs(_as_sent(call, choice.plan, snapshot), body_bytes))
+            attempts = Attempts(snapshot, hold.bids, gate.live.health, gate.metrics, self._now)
+            fidelity = read_policy(exchange.headers, choice.policy.fidelity or snapshot.settings.routing.fidelity)
+            attempts.follow(choice.policy, fidelity, stream=call.stream)
+            if turn is not None and turn.keeps_seed:
+                call = replace(call, keeps_seed=True)
+            exchange.notes["attempts"] = attempts.log
             if call.stream:
-                await self._stream(visit, call, hold, attempts)
+                await self._stream(visit, call, hold, attempts, turn)
             else:
-                await self._complete(visit, call, hold, attempts)
+                await self._complete(visit, call, hold, attempts, turn)
         finally:
             visit.leave()
 
-    async def _complete(self, visit: Visit, call: ChatCall, hold: Hold, attempts: Attempts) -> None:
+    async def _complete(self, visit: Visit, call: ChatCall, hold: Hold, attempts: Attempts, turn: Turn | None) -> None:
         exchange, client = visit.exchange, self._client
         stands = False
         try:
-            answer = await attempts.first(lambda bid: attempts.complete(call, bid))
-            usage = meter_reply(answer.decoder.usage, call, answer.reply)
-            cost_nusd = hold.settle(answer.bid, usage, attempts.records)
+            answer = await attempts.first(lambda trial: complete(trial, call))
+            attempts.close()
+            usage = self._meter(answer, call)
+            cost_nusd = hold.settle(answer.trial.bid, usage, attempts.records)
             visit.settled(usage)
             account = Account(usage, answer.decoder.usage, cost_nusd, visit.notes())
+            identity = identify_answer(answer.reply)
+            if turn is not None:
+                turn.take(answer.reply, native=answer.native)
             if answer.native:
                 reply = client.native_reply(answer.reply, call, account)
             else:
-                reply = client.reply(answer.reply, call, identify_answer(answer.reply), account)
+                reply = client.reply(answer.reply, call, identity, account)
             body = json_body(reply)
             visit.record_end(body, "application/json")
-            headers = attempts.headers(answer.target) + cost_header(cost_nusd) + visit.lease.headers()
+            if turn is not None:
+                await turn.keep(identity, answer.trial, account)
+            headers = attempts.headers() + cost_header(cost_nusd) + visit.lease.headers()
             await hold.durable()
             stands = True
         except asyncio.CancelledError:  # the client has left: what its host had finished by then is its own
@@ -108,64 +143,103 @@ class ChatPipeline:
                 hold.release(attempts.records)
             elif not stands:
                 hold.undo()
-        exchange.notes["model"] = answer.target.id
+        exchange.notes["model"] = answer.trial.target.id
         exchange.reply(200, body, headers)
 
-    async def _stream(self, visit: Visit, call: ChatCall, hold: Hold, attempts: Attempts) -> None:
+    def _meter(self, answer: WholeReply, call: ChatCall) -> Usage:
+        """What a whole answer used. Where its host does not say, one in the client's own dialect is read by that."""
+        usage = meter_reply(answer.decoder.usage, call, answer.reply)
+        if not (usage.estimated and answer.native):
+            return usage
+        return meter_stream(answer.decoder.usage, call, self._client.native_told(answer.reply, call))
+
+    async def _stream(self, visit: Visit, call: ChatCall, hold: Hold, attempts: Attempts, turn: Turn | None) -> None:
         exchange, snapshot, client = visit.exchange, visit.snapshot, self._client
-        writer = client.writer(call, identify_answer({}))
+        identity = identify_answer({})
+        writer = client.writer(call, identity)
         exchange.begin_stream(heartbeat=snapshot.heartbeat(writer))
         try:
-            stream = await attempts.first(lambda bid: attempts.open(call, bid))
+            stream = await attempts.first(lambda trial: open_stream(trial, call))
+            legs = Legs(stream, noted=attempts.may_go_on or "response_format" in call.body)
+            if turn is not None:
+                legs.note = turn.noting(legs.note, native=stream.native)
             whole = forgiven = False
             try:
-                exchange.notes["model"] = stream.target.id
+                exchange.notes["model"] = stream.trial.target.id
                 await hold.durable()
                 if stream.native:
                     writer = client.native_writer(call)
                 elif not exchange.head_sent:  # no heartbeat has gone out under an id of ours
-                    writer = client.writer(call, identify_answer(stream.chunks[0]))
-                headers = attempts.headers(stream.target) + visit.lease.headers()
+                    identity = identify_answer(stream.chunks[0])
+                    writer = client.writer(call, identity)
+                headers = attempts.headers() + visit.lease.headers()
                 exchange.begin_stream(headers, heartbeat=snapshot.heartbeat(writer))
-                await self._relay(visit, call, hold, stream, writer)
+                await self._follow(visit, call, legs, writer, attempts)
+                legs.check(call)
                 whole = True
-            except UpstreamFault as fault:
-                attempts.broke_off(stream.target, fault)
+            except UpstreamFault:
                 forgiven = visit.forgives
                 raise
             finally:
-                stream.incoming.close()
+                legs.close()
+                attempts.close()
                 if whole or (writer.tokens() and not forgiven):
-                    usage = meter_stream(stream.decoder.usage, call, writer, whole=whole)
-                    cost_nusd = hold.settle(stream.bid, usage, attempts.records, interrupted=not whole)
+                    usage = legs.meter(call, writer, whole=whole)
+                    cost_nusd = hold.settle(legs.last.trial.bid, usage, attempts.records, interrupted=not whole)
                     visit.settled(usage)
         finally:
             if hold.open:
                 hold.release(attempts.records)
-        last = writer.finish(Account(usage, stream.decoder.usage, cost_nusd, visit.notes()))
-        visit.record_end(last, EVENTS)
+        account = Account(usage, legs.usage, cost_nusd, legs.notes(visit.notes()))
+        last = writer.finish(account)
+        visit.record_end(last, exchange.stream_type)
+        if turn is not None:
+            await turn.keep(identity, legs.last.trial, account)
         await hold.durable()
         exchange.end(last)
 
-    async def _relay(self, visit: Visit, call: ChatCall, hold: Hold, stream: OpenStream, writer: Writer) -> None:
+    async def _follow(self, visit: Visit, call: ChatCall, legs: Legs, writer: Writer, attempts: Attempts) -> None:
+        """Relays a stream, and where it breaks off and the alias allows it, what goes on with it at another target."""
+        while True:
+            try:
+                await self._relay(visit, call, legs, writer)
+            except UpstreamFault as fault:
+                attempts.broke_off(fault)
+                legs.close()
+                if not attempts.can_go_on(legs.transcript):
+                    raise
+                rest = legs.rest(call, writer.tokens())
+                try:
+                    stream = await attempts.first(lambda trial: open_stream(trial, rest))  # noqa: B023 - awaited here
+                except UpstreamFault:
+                    raise fault from None
+                legs.add(stream, writer.tokens())
+                visit.exchange.notes["model"] = stream.trial.target.id
+            else:
+                return
+
+    async def _relay(self, visit: Visit, call: ChatCall, legs: Legs, writer: Writer) -> None:
         """The hot loop: all that one read of the upstream held leaves in one write."""
+        stream, note = legs.last, legs.note
         exchange, decoder, incoming = visit.exchange, stream.decoder, stream.incoming
         now = self._now
         mark_at = now() + _MARK_S
         prompt_tokens = 0
-        first = writer.encode(stream.chunks)
+        first = writer.encode(stream.chunks if note is None else note(stream.chunks))
         visit.record(first)
         exchange.write(first)
         while not decoder.done:
             data = await incoming.next()
             chunks = decoder.feed(data) if data else decoder.finish()
+            if note is not None:
+                chunks = note(chunks)
             if chunks and (events := writer.encode(chunks)):
                 visit.record(events)
                 exchange.write(events)
                 await exchange.flush()
                 if now() >= mark_at:
                     prompt_tokens = prompt_tokens or estimate_prompt(call.body)
-                    hold.progress(stream.bid, prompt_tokens, writer.tokens())
+                    visit.progress(stream.trial.bid, prompt_tokens, writer.tokens())
                     mark_at = now() + _MARK_S
             if not data:
                 return
@@ -180,6 +254,19 @@ def identify_answer(answer: dict[str, Any]) -> Identity:
     if type(given) is str and _OPENAI_ID.fullmatch(given) and type(created) is int and 0 < created < _MOST_SECONDS:
         return Identity(given, created)
     return Identity(mint_chat_id(), int(time.time()))
+
+
+def _fingerprint(call: ChatCall) -> bytes:
+    """What tells a request from another: what its client sent, in the dialect that the answer was written in."""
+    return fingerprint(CHAT, call.body) if call.native is None else fingerprint(call.dialect, call.native)
+
+
+def _as_sent(call: ChatCall, plan: Plan, snapshot: Snapshot) -> ChatCall:
+    """The call without what only a host of the client's own dialect would do, where none is asked."""
+    asks = call.hosted is not None or call.unseen
+    if not asks or any(passes(snapshot.providers[target.provider], call) for target in plan.targets):
+        return call
+    return replace(call, hosted=None, unseen=False)
 
 
 def mint_chat_id() -> str:

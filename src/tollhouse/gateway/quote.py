@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 from tollhouse.dialects.usage import usd_json
 from tollhouse.errors import Fault, InvalidRequest, MaxCostExceeded
 from tollhouse.gateway.annotate import amounts
-from tollhouse.gateway.needs import Needs
+from tollhouse.gateway.needs import Needs, times_sent
 from tollhouse.gateway.receipts import per_million
 from tollhouse.ledger.prices import Bid
 from tollhouse.types.calls import Target, Usage
@@ -53,7 +53,8 @@ def lowest(bid: Bid, needs: Needs, prompt_tokens: int) -> int:
     of each answer that is asked for.
     """
     answer = needs.choices if needs.fixed is None else 0
-    usage = Usage(input=min(prompt_tokens, bid.input_bound), output=answer, images=needs.images_made)
+    prompts = prompt_tokens * times_sent(needs, bid.target)
+    usage = Usage(input=min(prompts, bid.input_bound), output=answer, images=needs.images_made)
     return min(bid.amount, bid.price.charge(usage))
 
 

@@ -9,6 +9,7 @@ import msgspec
 from tollhouse.dialects.usage import usd_json
 from tollhouse.gateway.annotate import amounts
 from tollhouse.ledger.reports import Request
+from tollhouse.ledger.shares import REPLAY
 from tollhouse.types.ledger import AttemptRecord
 from tollhouse.types.money import PUSD_PER_NUSD, format_usd
 
@@ -38,7 +39,8 @@ def describe_request(request: Request, credits_per_usd: int) -> dict[str, Any]:
         "written_off_usd": format_usd(request.clipped_nusd),
         "tokens": request.tokens,
         "price": _price(request),
-        "attempts": [_attempt(attempt) for attempt in request.attempts],
+        "attempts": [_attempt(attempt) for attempt in request.attempts if attempt.target != REPLAY],
+        "replay": next(map(_replay, [attempt for attempt in request.attempts if attempt.target == REPLAY]), None),
         "entries": [
             {
                 "transaction": entry.tx,
@@ -53,12 +55,19 @@ def describe_request(request: Request, credits_per_usd: int) -> dict[str, Any]:
 
 
 def _attempt(attempt: AttemptRecord) -> dict[str, Any]:
+    lost = [{"param": loss.param, "how": loss.how, "why": loss.why} for loss in attempt.losses]
     return {
         "target": attempt.target,
         "outcome": attempt.outcome,
         "upstream_request_id": attempt.upstream_id,
         "duration_ms": attempt.ms,
+        **({"losses": lost} if lost else {}),
     }
+
+
+def _replay(attempt: AttemptRecord) -> dict[str, Any]:
+    """Of an answer that was given again: what it was asked for by, and whose it was first (`gateway.replaying`)."""
+    return {"by": attempt.outcome, "of": attempt.upstream_id}
 
 
 def _price(request: Request) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ the endpoints are is the table `KINDS`; a new one is a row.
 """
 
 import asyncio
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from tollhouse.errors import (
     UpstreamFault,
 )
 from tollhouse.gateway import router
-from tollhouse.gateway.attempts import Attempts, decode_answer
+from tollhouse.gateway.attempts import Attempts
 from tollhouse.gateway.carried import JSON, Answer, Carried, refuse_error
 from tollhouse.gateway.drains import drained
 from tollhouse.gateway.gate import Gate, Visit
@@ -29,10 +30,11 @@ from tollhouse.gateway.hosts import refuse_hosts
 from tollhouse.gateway.idempotency import fingerprint, fingerprint_form
 from tollhouse.gateway.needs import Needs, cap_body, form_needs, relay_needs
 from tollhouse.gateway.relay_meter import RelayMeter
+from tollhouse.gateway.router import Choice
+from tollhouse.gateway.trial import Trial, decode_answer
 from tollhouse.ledger.holds import Hold
-from tollhouse.ledger.prices import Bid
 from tollhouse.snapshot import Snapshot
-from tollhouse.types.calls import Plan, RelayCall, Target
+from tollhouse.types.calls import RelayCall, Target
 from tollhouse.validate import multipart, relay
 from tollhouse.web.exchange import EVENTS, Exchange
 from tollhouse.web.heads import json_body
@@ -103,9 +105,11 @@ class RelayPipeline:
             refuse_hosts(exchange.headers, exchange.query)
             call = _read(kind, exchange, body)
             exchange.release_body()
-            plan = router.plan(visit.snapshot, call.model, kind.path)
-            work = self._serve(visit, call, plan)
-            if drained(plan):
+            seed = random.getrandbits(64)
+            health = gate.live.health
+            choice = router.choose_endpoint(visit.snapshot, health, call.model, kind.path, self._now(), seed)
+            work = self._serve(visit, call, choice)
+            if drained(choice.plan):
                 await gate.drains.run(exchange, work, visit.snapshot.settings.billing)
             else:
                 await work
@@ -115,22 +119,23 @@ class RelayPipeline:
         finally:
             visit.part()
 
-    async def _serve(self, visit: Visit, call: Relayed, plan: Plan) -> None:
+    async def _serve(self, visit: Visit, call: Relayed, choice: Choice) -> None:
         try:
             if await visit.is_repeated(call.fingerprint):
                 return
-            hold = visit.reserve(plan, call.needs)
-            await self._relay(visit, call, hold)
+            hold = visit.reserve(choice.plan, call.needs)
+            attempts = Attempts(visit.snapshot, hold.bids, self._gate.live.health, self._gate.metrics, self._now)
+            attempts.follow(choice.policy, "report", stream=False)
+            await self._relay(visit, call, hold, attempts)
         finally:
             visit.leave()
 
-    async def _relay(self, visit: Visit, call: Relayed, hold: Hold) -> None:
+    async def _relay(self, visit: Visit, call: Relayed, hold: Hold, attempts: Attempts) -> None:
         exchange = visit.exchange
-        attempts = Attempts(visit.snapshot, hold.bids, self._gate.metrics, self._now)
         exchange.notes["attempts"] = attempts.log
         cost_nusd = 0
         try:
-            answer = await attempts.first(lambda bid: _open(attempts, visit.snapshot, call, bid))
+            answer = await attempts.first(lambda trial: _open(trial, visit.snapshot, call))
             exchange.notes["model"] = answer.target.id
             meter = RelayMeter(call.needs, call.body)
             kind = call.kind
@@ -139,14 +144,15 @@ class RelayPipeline:
             whole = forgiven = False
             try:
                 await hold.durable()
-                await carried.carry(attempts.headers(answer.target) + visit.lease.headers())
+                await carried.carry(attempts.headers() + visit.lease.headers())
                 whole = True
             except UpstreamFault as fault:
-                attempts.broke_off(answer.target, fault)
+                attempts.broke_off(fault)
                 forgiven = visit.forgives
                 raise
             finally:
                 answer.incoming.close()
+                attempts.close()
                 whole = whole and not carried.failed
                 if whole or (carried.given and not forgiven):
                     usage = meter.usage(whole=whole)
@@ -219,12 +225,12 @@ def _model(named: str | None, kind: Kind) -> str:
     return model
 
 
-async def _open(attempts: Attempts, snapshot: Snapshot, call: Relayed, bid: Bid) -> Answer:
+async def _open(trial: Trial, snapshot: Snapshot, call: Relayed) -> Answer:
     """One attempt, up to the first byte that the client may see. The caller closes ``incoming``."""
-    target = bid.target
+    bid, target = trial.bid, trial.target
     provider = snapshot.providers[target.host.provider]
     outgoing = provider.encode_relay(call.kind.path, call.content_type, call.encode(target, bid.output_cap), target)
-    incoming = await attempts.exchange(target, outgoing, snapshot.endpoint(target, call.kind.path))
+    incoming = await trial.exchange(outgoing, snapshot.endpoint(target, call.kind.path))
     content_type = incoming.headers.get("content-type", "")
     media = content_type.partition(";")[0].strip().lower()
     answer = Answer(bid, target, incoming, media, content_type, parser=EventParser(target.host.max_event_bytes))

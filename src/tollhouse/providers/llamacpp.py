@@ -68,15 +68,17 @@ class LlamaCpp:
         dropped = tuple([name for name in _LEGACY if name in body])
         for name in dropped:
             del body[name]
+        losses = tuple([Loss(name) for name in dropped])
         if tools := forced_tools(body):
             body = with_schema(body, tools)
+            losses += (Loss("tool_choice", "emulated", "asked for as JSON with a schema"),)
         elif body.get("tool_choice") == "none":
             body = {name: value for name, value in body.items() if name not in TOOL_FIELDS}
         if text_bytes(body) > (limit := _most_bytes(target)):
             raise _beyond(limit, "messages")
         stream = call.stream or (body.get("n") or 1) > 1
         encoded = OPENAI.encode_chat(replace(call, body=body, stream=stream), target, cap)
-        return replace(encoded, losses=encoded.losses + tuple([Loss(name) for name in dropped]))
+        return replace(encoded, losses=encoded.losses + losses)
 
     def decode_chat(self, call: ChatCall, target: Target) -> "LlamaReader":
         """A decoder for one answer."""

@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tollhouse import __version__
 from tollhouse.dialects.faults import fault_of_object, fault_of_reply
 from tollhouse.dialects.finish import BROKEN
+from tollhouse.dialects.headers import StaticHeads, host_headers
+from tollhouse.dialects.openai_plain import make_plain
 from tollhouse.dialects.replies import is_empty, says_something, split_reply, tidy_content, tidy_reply
 from tollhouse.dialects.sse import MAX_EVENT_BYTES, Event, EventParser
 from tollhouse.dialects.usage import ask_for_usage
-from tollhouse.errors import InternalError, UpstreamBadResponse, UpstreamFault, UpstreamInterrupted, UpstreamTooLarge
+from tollhouse.errors import UpstreamBadResponse, UpstreamFault, UpstreamInterrupted, UpstreamTooLarge
 from tollhouse.providers.protocol import Encoded
 from tollhouse.types.calls import ChatCall, Host, Loss, Quirks, Target
 from tollhouse.types.wire import Outgoing
@@ -26,12 +27,6 @@ MAX_WHOLE_BYTES = 16 * 1024 * 1024
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
-_USER_AGENT = f"tollhouse/{__version__}"
-_CREDENTIAL_HEADERS = {
-    "bearer": ("authorization", "Bearer "),
-    "x-api-key": ("x-api-key", ""),
-    "api-key": ("api-key", ""),
-}
 _BOM = b"\xef\xbb\xbf"
 _DONE = b"[DONE]"
 _EVENT_STARTS = (b"d", b"e", b"i", b"r", b":")
@@ -43,12 +38,12 @@ _TOKEN_CAPS = ("max_completion_tokens", "max_tokens")
 class OpenAI:
     """The provider. Its one attribute remembers what never changes about a host: its path and its headers."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_static",)
 
     dialect = "openai"
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Host, _Static]] = {}
+        self._static = StaticHeads(_Static).of
 
     def encode_chat(self, call: ChatCall, target: Target, cap: int | None = None) -> Encoded:
         """A POST to ``.../chat/completions``. Raises `InternalError` for a host that no configuration check saw."""
@@ -57,12 +52,17 @@ class OpenAI:
         body = {**call.body, "model": target.model}
         if cap is not None:
             _put_cap(body, host, cap)
+        losses: tuple[Loss, ...] = ()
+        if call.native is not None:  # its client knows nothing of this dialect's hosts
+            losses = make_plain(body, host.quirks.extensions, target.facts)
+            _rename_cap(body, host)
         dropped = () if static.plain else _fit(body, host.quirks)
         if call.stream:
             body["stream"] = True
             dropped += ask_for_usage(body, host.quirks)
         headers = static.stream_headers if call.stream else static.headers
-        losses = tuple([Loss(name) for name in dropped]) if dropped else ()
+        if dropped:
+            losses += tuple([Loss(name) for name in dropped])
         return Encoded(Outgoing("POST", static.path, headers, _encode(body)), losses)
 
     def decode_chat(self, call: ChatCall, target: Target) -> "ChatReader":
@@ -81,18 +81,7 @@ class OpenAI:
         """See `dialects.faults`."""
         return fault_of_reply(status, headers, body)
 
-    def _static(self, host: Host) -> "_Static":
-        known = self._known.get(id(host))
-        if known is not None and known[0] is host:
-            return known[1]
-        if len(self._known) >= _KNOWN_HOSTS:  # each reload brings new Host objects
-            self._known.clear()
-        static = _Static(host)
-        self._known[id(host)] = (host, static)
-        return static
 
-
-_KNOWN_HOSTS = 1024
 _NO_QUIRKS = Quirks()
 
 
@@ -105,15 +94,8 @@ class _Static:
         self.plain = host.quirks == _NO_QUIRKS
         base = urlsplit(host.base_url)
         self.path = base.path.rstrip("/") + "/chat/completions" + (f"?{base.query}" if base.query else "")
-        fields = {"content-type": "application/json", "user-agent": _USER_AGENT}
-        if host.auth != "none" and host.credential is not None:
-            if host.auth not in _CREDENTIAL_HEADERS:
-                raise InternalError(f"The host {host.name} has an unknown kind of auth.")
-            name, prefix = _CREDENTIAL_HEADERS[host.auth]
-            fields[name] = prefix + host.credential.reveal()
-        fields |= {name.lower(): value for name, value in host.headers}
-        self.headers = tuple({"accept": "application/json", **fields}.items())
-        self.stream_headers = tuple({"accept": "text/event-stream", **fields}.items())
+        self.headers = host_headers(host)
+        self.stream_headers = host_headers(host, "text/event-stream")
 
 
 def _put_cap(body: dict[str, Any], host: Host, cap: int) -> None:
@@ -121,6 +103,13 @@ def _put_cap(body: dict[str, Any], host: Host, cap: int) -> None:
     used = [name for name in _TOKEN_CAPS if body.get(name) is not None]
     for name in used or (host.quirks.max_tokens_field or host.cap_field,):
         body[name] = cap
+
+
+def _rename_cap(body: dict[str, Any], host: Host) -> None:
+    """Puts the cap of a client of another dialect where the host takes one, in place."""
+    cap = body.pop("max_tokens", None)
+    if cap is not None:
+        body.setdefault(host.quirks.max_tokens_field or host.cap_field, cap)
 
 
 def _fit(body: dict[str, Any], quirks: Quirks) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from tollhouse.settings.prices import read_patch
 from tollhouse.settings.provider_keys import ModelPatch, ProviderKeys, ProviderSettings, QuirkKeys
 from tollhouse.settings.reading import closest, describe, read_section, read_table
 from tollhouse.settings.secrets import KnownHost, Sources, find_secret, is_literal
-from tollhouse.settings.urls import check_proxy, check_url, expand, is_loopback
+from tollhouse.settings.urls import OPTION, check_proxy, check_url, expand, is_loopback, option_values
 from tollhouse.types.calls import Quirks
 from tollhouse.types.secret import Secret
 from tollhouse.types.wire import Timeouts
@@ -29,6 +29,9 @@ RESERVED = frozenset(
 EMBEDDED = "tollhouse"
 _OPTIONS = ("region", "project", "api_version")
 _SECRETS = ("account", "access_key_id", "secret_access_key", "session_token")
+_SIGNED_WITH = {"access_key_id": "sigv4", "account": "google"}
+"""The credential that a signature begins with, and the ``auth`` that it means."""
+_MAY_LACK = frozenset({"session_token"})
 
 
 def read_providers(tables: object, timeouts: Timeouts, sources: Sources) -> dict[str, ProviderSettings]:
@@ -72,13 +75,15 @@ class _ProviderReader:
         if not row.enabled:
             return ProviderSettings(self.name, "", enabled=False)
         known = self.sources.known.get(self.name)
-        base_url = self._base_url(row, known)
-        credential = self._credential(row, known, base_url)
-        auth = row.auth or (known.auth if known else "bearer")
+        options = self._options(row, known)
+        base_url = self._base_url(row, known, options)
+        secrets = self._secrets(row, known)
+        credential = self._credential(row, known, base_url, signed=bool(secrets))
+        signed = [auth for name, auth in _SIGNED_WITH.items() if name in dict(secrets)]
+        auth = row.auth or (signed[0] if signed else known.auth if known else "bearer")
         more = [self._secret(each, f"api_keys[{at}]") for at, each in enumerate(row.api_keys)]
         if more and credential is None:
             credential, *more = more
-        secrets = self._secrets(row)
         models, closed = self._models(parts["models"])
         headers, timeouts, quirks = (
             self._headers(parts["headers"]),
@@ -101,14 +106,24 @@ class _ProviderReader:
             on_disconnect=row.on_disconnect,
             provider=row.provider,
             more_credentials=tuple([secret for secret in more if secret is not None]),
-            options=tuple([(name, value) for name in _OPTIONS if (value := str(getattr(row, name)))]),
+            options=tuple(options.items()),
             secrets=secrets,
             models=models,
             closed=closed,
             literal_secrets=tuple(self.literals),
         )
 
-    def _base_url(self, row: ProviderKeys, known: KnownHost | None) -> str:
+    def _options(self, row: ProviderKeys, known: KnownHost | None) -> dict[str, str]:
+        """What the address is made of. An address that is stated says itself where it leads, not the environment."""
+        stated = {name: value for name in _OPTIONS if (value := str(getattr(row, name)))}
+        for name, value in stated.items():
+            if not OPTION.fullmatch(value):
+                self.note(name, "not a name that an address can be made of", "letters, digits, dot, dash")
+        if known is None or row.base_url:
+            return stated
+        return option_values(known.options, stated, self.sources.environ)
+
+    def _base_url(self, row: ProviderKeys, known: KnownHost | None, options: Mapping[str, str]) -> str:
         template = row.base_url or (known.base_url if known else None)
         if template is None:
             if known is not None:
@@ -120,7 +135,12 @@ class _ProviderReader:
                 hint = f"set base_url; or did you mean {close!r}?" if close else "set base_url"
                 self.note("base_url", "missing, and the catalogue has no host of this name", hint)
             return ""
-        url, missing = expand(template, self.sources.environ)
+        url, missing = expand(template, {**self.sources.environ, **options})
+        for name in missing:
+            if known is not None and name in known.options:
+                fix = f'write {name} = "...", or set {" or ".join(known.options[name])}'
+                self.note(name, "missing, and the address is made of it", fix)
+                return ""
         if missing:
             self.note("base_url", f"needs the variable {', '.join(missing)}, which is not set", "set it, or base_url")
             return ""
@@ -130,9 +150,9 @@ class _ProviderReader:
             return ""
         return url.rstrip("/")
 
-    def _credential(self, row: ProviderKeys, known: KnownHost | None, base_url: str) -> Secret | None:
+    def _credential(self, row: ProviderKeys, known: KnownHost | None, base_url: str, *, signed: bool) -> Secret | None:
         """The key from the file or the catalogue's variable, once it is safe to send where ``base_url`` leads."""
-        if row.auth == "none" or row.account or row.access_key_id or row.api_keys:
+        if row.auth == "none" or row.account or row.access_key_id or signed or row.api_keys:
             return self._secret(row.api_key, "api_key") if row.api_key else None
         credential = self._secret(row.api_key, "api_key") if row.api_key else self._ambient(row, known, base_url)
         plain = base_url.startswith("http://") and not is_loopback(base_url)
@@ -156,11 +176,26 @@ class _ProviderReader:
             self.literals.append(where)
         return find_secret(reference, f"providers.{self.name}.{where}", self.sources)
 
-    def _secrets(self, row: ProviderKeys) -> tuple[tuple[str, Secret], ...]:
-        """The credentials that a signature is made of."""
+    def _secrets(self, row: ProviderKeys, known: KnownHost | None) -> tuple[tuple[str, Secret], ...]:
+        """The credentials that a signature is made of: those stated, else those of the environment, if there is no key
+        that makes them needless.
+        """
         stated = [(name, str(getattr(row, name))) for name in _SECRETS if getattr(row, name)]
+        if "access_key_id" in dict(stated) and "secret_access_key" not in dict(stated):
+            self.note("secret_access_key", "missing", 'write secret_access_key = "env:AWS_SECRET_ACCESS_KEY"')
+        if known is not None and not stated and not row.api_key and not row.api_keys and row.auth in ("", "sigv4"):
+            stated = self._ambient_secrets(known)
         found = [(name, self._secret(reference, name)) for name, reference in stated]
         return tuple([(name, secret) for name, secret in found if secret is not None])
+
+    def _ambient_secrets(self, known: KnownHost) -> list[tuple[str, str]]:
+        environ = self.sources.environ
+        if any(environ.get(name) for name in known.key_vars):
+            return []
+        needed = known.secret_vars.keys() - _MAY_LACK
+        if not all(environ.get(known.secret_vars[name]) for name in needed):
+            return []
+        return [(name, f"env:{variable}") for name, variable in known.secret_vars.items() if environ.get(variable)]
 
     def _proxy(self, reference: str) -> Secret | None:
         if not reference:
@@ -204,7 +239,10 @@ class _ProviderReader:
         if table is None:
             return None
         row = read_section(QuirkKeys, table, f"providers.{self.name}.quirks", self.sources.problems)
-        return Quirks(row.stream_usage, row.max_tokens_field or None, row.drop, row.schema, row.choices, row.prefix)
+        return Quirks(
+            *(row.stream_usage, row.max_tokens_field or None, row.drop, row.schema, row.choices, row.prefix),
+            extensions=row.extensions,
+        )
 
     def _models(self, table: object) -> tuple[Mapping[str, ModelPatch], bool]:
         """A list closes the host to all else; a table adds to what is known of it."""

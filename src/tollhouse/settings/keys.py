@@ -12,7 +12,8 @@ from types import MappingProxyType
 
 from tollhouse.settings.provider_keys import ProviderSettings
 from tollhouse.settings.reading import key
-from tollhouse.settings.routing import Routing
+from tollhouse.settings.replay import Replay
+from tollhouse.settings.routing import RoutePolicy, Routing
 from tollhouse.types.secret import Secret
 from tollhouse.types.tenancy import Tier
 from tollhouse.types.wire import Timeouts
@@ -216,10 +217,13 @@ class Settings:
     stripe_webhook_secret: Secret | None = None
     limits: Limits = field(default_factory=Limits)
     routing: Routing = field(default_factory=Routing)
+    replay: Replay = field(default_factory=Replay)
     tiers: Mapping[str, Tier] = field(default_factory=lambda: MappingProxyType({}))
     providers: Mapping[str, ProviderSettings] = field(default_factory=lambda: MappingProxyType({}))
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """[models]: a name, or a pattern with a trailing star, to the names it stands for, in the order of trying."""
+    routes: Mapping[str, RoutePolicy] = field(default_factory=lambda: MappingProxyType({}))
+    """The same aliases with all that is said of them; one that is missing here is tried as `aliases` has it."""
     path: Path | None = None
 
 
@@ -237,5 +241,6 @@ SECTIONS: Mapping[str, type] = MappingProxyType(
         "billing": Billing,
         "limits": Limits,
         "routing": Routing,
+        "replay": Replay,
     }
 )

@@ -99,6 +99,14 @@ class ModelKeys(TokenPrices):
     tools: bool = key(False, "whether it calls tools")
     reasoning: bool = key(False, "whether it reasons before it answers")
     structured_output: bool = key(False, "whether it follows a JSON schema")
+    provider: str = key(
+        "",
+        "the API that it is asked by, where its host has several",
+        choices=("", "openai", "responses", "anthropic"),
+    )
+    quality: int = key(
+        0, "how good it is, for tollhouse/auto; by default made of price, age and abilities", least=0, most=100
+    )
     usd_per_image: Decimal = key(None, "price of one image made", unit="USD", least=0, most=10_000)
     usd_per_request: Decimal = key(None, "price of one request, beside its tokens", unit="USD", least=0, most=10_000)
     tiers: list[dict[str, object]] = key(
@@ -126,6 +134,9 @@ class QuirkKeys:
         choices=("schema", "object", "none"),
     )
     choices: bool = key(True, "whether it takes n over 1")
+    extensions: tuple[str, ...] = key(
+        (), "what of the inner form it takes beside OpenAI's own: cache_control, reasoning, top_k ..."
+    )
     prefix: str = key(
         "",
         "how it continues an answer: a last assistant message as it is (plain), or with this member set",

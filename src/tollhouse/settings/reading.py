@@ -237,7 +237,7 @@ def from_text(kind: Any, text: str) -> object:
         return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
     if kind is int:
         return int(text) if text.isascii() and text.removeprefix("-").isdigit() and len(text) < 20 else text
-    if kind is float:
+    if kind in {float, Decimal}:
         return _decimal(text)
     if get_origin(kind) is tuple:
         return [part.strip() for part in text.split(",") if part.strip()]

@@ -31,6 +31,14 @@ class KnownHost(Protocol):
         """As `Host.auth`."""
 
     @property
+    def options(self) -> Mapping[str, tuple[str, ...]]:
+        """The settings that ``base_url`` is made of (``${region}``), and the variables that may hold each."""
+
+    @property
+    def secret_vars(self) -> Mapping[str, str]:
+        """The variables that may hold what its requests are signed with, by the name of the setting."""
+
+    @property
     def reason(self) -> str | None:
         """Why it cannot be reached as it is, or None."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from tollhouse.settings.keys import SECTIONS, RateKeys
 from tollhouse.settings.provider_keys import ModelKeys, ProviderKeys, QuirkKeys, TierKeys
 from tollhouse.settings.reading import Key, keys
+from tollhouse.settings.routing import AliasKeys, TargetKeys
 
 HEAD = """\
 # Tollhouse settings. Every key is shown with its default; take out the "# " before a key to change it.
@@ -61,6 +62,12 @@ MODELS = """\
 # fast-chat = "openai/gpt-4o-mini"
 # "gpt-*" = "openai/*"
 # smart = ["anthropic/claude-sonnet-4-5", "openai/gpt-5"]
+#
+# [models.shared]
+# targets = [{ model = "openai/gpt-5", weight = 3 }, { model = "azure/gpt-5", weight = 1 }]
+# strategy = "weighted"
+#
+# Every key of [models.NAME] beside targets:
 """
 
 
@@ -71,7 +78,7 @@ def render_toml() -> str:
         parts.append(f"# {_summary(section)}\n[{name}]\n" + _lines(section))
     parts.append(PROVIDERS + _lines(ProviderKeys))
     parts.append(TIERS + _lines(RateKeys))
-    parts.append(MODELS)
+    parts.append(MODELS + _lines(AliasKeys))
     return "\n".join(parts)
 
 
@@ -79,6 +86,8 @@ def render_markdown() -> str:
     """The reference tables of the settings, a heading and a table for each section."""
     parts = [_table(f"[{name}]", section, f"TOLLHOUSE_{name}_".upper()) for name, section in SECTIONS.items()]
     parts.append(_table("[tiers.NAME]", RateKeys))
+    parts.append(_table("[models.NAME]", AliasKeys))
+    parts.append(_table("[[models.NAME.targets]]", TargetKeys))
     parts.append(_table("[providers.NAME]", ProviderKeys))
     parts.append(_table("[providers.NAME.quirks]", QuirkKeys))
     parts.append(_table('[providers.NAME.models."MODEL"]', ModelKeys))

@@ -12,6 +12,8 @@ VARIABLE = re.compile(r"\$\{(\w+)\}", re.ASCII)
 HOST_NAME = re.compile(
     r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?"
 )
+OPTION = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+"""A region, a project or a version: nothing that could lead an address elsewhere."""
 PLAIN = re.compile(r"[\x21-\x7e]+")
 MAX_URL_CHARS = 2048
 
@@ -25,7 +27,22 @@ def expand(template: str, environ: Mapping[str, str]) -> tuple[str, tuple[str, .
     if missing:
         return template, missing
     url = VARIABLE.sub(lambda found: environ[found[1]].strip().rstrip("/"), template)
+    url = re.sub(r"^https://global-(?=[a-z]+\.googleapis\.com)", "https://", url)  # Google's one place without a name
     return re.sub(r"^https://(?=https?://)", "", url), ()
+
+
+def option_values(
+    variables: Mapping[str, tuple[str, ...]], stated: Mapping[str, str], environ: Mapping[str, str]
+) -> dict[str, str]:
+    """What an address is made of, by the name of its setting: as it is stated, else the first of its variables that is
+    set. Those that are neither are left out.
+    """
+    found = dict(stated)
+    for name, names in variables.items():
+        values = [value for variable in names if (value := environ.get(variable, "").strip())]
+        if name not in found and values and OPTION.fullmatch(values[0]):
+            found[name] = values[0]
+    return found
 
 
 def check_url(url: str) -> str | None:

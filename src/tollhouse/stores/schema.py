@@ -214,4 +214,30 @@ CREATE TABLE payment_claim (
 CREATE TABLE mark (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS = (_KEYS, _TENANCY + _LEDGER)
+_REPLAYS = """
+CREATE TABLE replay (
+    id INTEGER PRIMARY KEY,
+    scope INTEGER NOT NULL REFERENCES node (number),
+    digest BLOB NOT NULL CHECK (length(digest) = 32),
+    request_id TEXT NOT NULL,
+    stored_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    size INTEGER NOT NULL CHECK (size > 0),
+    answer BLOB NOT NULL,
+    UNIQUE (scope, digest)
+) STRICT;
+CREATE INDEX replay_by_age ON replay (scope, id, size);
+CREATE INDEX replay_by_end ON replay (expires_at);
+
+CREATE TABLE replay_size (scope INTEGER PRIMARY KEY, bytes INTEGER NOT NULL) STRICT;
+INSERT INTO replay_size VALUES (0, 0);
+CREATE TRIGGER replay_in AFTER INSERT ON replay BEGIN
+    INSERT INTO replay_size VALUES (NEW.scope, NEW.size) ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes;
+    UPDATE replay_size SET bytes = bytes + NEW.size WHERE scope = 0;
+END;
+CREATE TRIGGER replay_out AFTER DELETE ON replay BEGIN
+    UPDATE replay_size SET bytes = bytes - OLD.size WHERE scope IN (0, OLD.scope);
+END;
+"""
+
+MIGRATIONS = (_KEYS, _TENANCY + _LEDGER, _REPLAYS)

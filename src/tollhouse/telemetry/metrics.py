@@ -26,10 +26,15 @@ COUNTERS = {
     "tollhouse_log_lines_dropped": ("Log lines lost to a slow or broken sink.", ()),
     "tollhouse_connections_refused": ("Client connections refused at the limit.", ()),
     "tollhouse_rate_limited": ("Requests refused by a limit of their key.", ("tier", "dimension")),
+    "tollhouse_replays": ("Answers given again, by what they were asked for by: seed or cache.", ("by",)),
     "tollhouse_payment_events": ("Events of a payment service, by what came of them.", ("source", "outcome")),
     "tollhouse_soft_limit_exceeded": ("Requests over a soft limit of their key.", ("tier", "dimension")),
     "tollhouse_slots_expired": ("Slots of requests that never gave them back: a bug, mended.", ()),
     "tollhouse_upstream_connects": ("Connections opened to upstreams.", ("host",)),
+    "tollhouse_retries": ("Attempts beyond the first of a request, paid from the retry budget.", ()),
+    "tollhouse_retries_refused": ("Retries for which the budget had no room.", ()),
+    "tollhouse_hedges": ("Requests sent to a second target because the first was late.", ()),
+    "tollhouse_hedges_refused": ("Hedges for which the budget had no room.", ()),
     "tollhouse_upstream_stale_retries": ("Requests repeated because a kept connection had died.", ("host",)),
 }
 HISTOGRAMS = {
@@ -43,6 +48,11 @@ GAUGES = {
     "tollhouse_holds_open": ("Requests admitted and not yet settled or released.", ()),
     "tollhouse_request_body_bytes": ("Request bodies in memory.", ()),
     "tollhouse_upstream_connections": ("Connections to upstreams, by state.", ("host", "state")),
+    "tollhouse_targets": ("Models asked since the start, by the state of their circuit.", ("host", "state")),
+    "tollhouse_targets_ejected": ("Models put behind others because too many of their answers fail.", ("host",)),
+    "tollhouse_targets_failing": ("Models whose last answers failed.", ("host",)),
+    "tollhouse_upstream_keys": ("The gateway's keys at a host, by state.", ("host", "state")),
+    "tollhouse_upstream_requests_in_flight": ("Requests under way at a host.", ("host",)),
     "tollhouse_keys": ("Keys that are accepted.", ()),
     "tollhouse_up_seconds": ("Time since start.", ()),
 }

@@ -33,6 +33,16 @@ class ChatCall(Struct, frozen=True):
     """What the client speaks."""
     native: dict[str, Any] | None = None
     """What the client sent, where that is not ``body``: for hosts that speak its dialect too. Never mutated."""
+    wire_headers: tuple[tuple[str, str], ...] = ()
+    """Header lines of the client's that belong to ``native``, lower-case names: ``anthropic-beta`` and the like."""
+    losses: "tuple[Loss, ...]" = ()
+    """What ``native`` says and ``body`` cannot: lost wherever the call is not passed through."""
+    hosted: str | None = None
+    """What a host does beside answering, or dearer, because ``native`` alone asks for it: a field, or a tool's type."""
+    unseen: bool = False
+    """``native`` alone names something whose size is not known here: a file that its host has stored."""
+    keeps_seed: bool = False
+    """Whether the gateway gives the same answer to the same seed, whoever answers."""
 
 
 class Loss(Struct, frozen=True):
@@ -113,6 +123,10 @@ class ModelFacts:
     """The most tokens that one image in a prompt becomes."""
     provider: str = ""
     """The file in `providers` that this model needs at its host; empty where it is the host's own."""
+    choices: bool = True
+    """Whether ``provider``'s dialect has ``n``."""
+    quality: int | None = None
+    """The operator's own figure from 0 to 100, for tollhouse/auto; None leaves the prior (`routing.quality`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +146,10 @@ class Quirks:
     prefix: str = ""
     """How it continues an answer from a prefix: ``plain`` (a last assistant message is continued), or the member of
     that message that asks for it (``prefix``, ``partial``); empty where it cannot.
+    """
+    extensions: tuple[str, ...] = ()
+    """What of the inner form it takes beside OpenAI's own members: ``cache_control``, ``reasoning``, ``top_k``,
+    ``reasoning_details``, ``reasoning_content``, ``extra_content``. For clients of other dialects; OpenAI's know.
     """
 
 
@@ -168,6 +186,8 @@ class Host:
     """Credentials that a signature is made of, by name: ``access_key_id``, ``secret_access_key``, ``account``..."""
     slot: int = 0
     """Which of the host's keys this is, counted from 0."""
+    inside: bool = False
+    """Whether it is models in this process, which no connection leads to."""
     on_disconnect: str = "cancel"
     """When a client leaves: ``cancel`` hangs up and charges what was delivered; ``drain`` reads on, for the host bills
     the whole answer anyway.
@@ -181,16 +201,19 @@ class Target:
     host: Host
     model: str
     facts: ModelFacts | None = None
+    id: str = field(init=False, repr=False, compare=False)
+    """``host/model``, as the response header shows it; the name alone where a host is one model."""
+    provider: str = field(init=False, repr=False, compare=False)
+    """The file in `providers` that speaks to it."""
+    choices: bool = field(init=False, repr=False, compare=False)
+    """Whether one request to it may ask for several answers."""
 
-    @property
-    def provider(self) -> str:
-        """The file in `providers` that speaks to it."""
-        return (self.facts is not None and self.facts.provider) or self.host.provider
-
-    @property
-    def id(self) -> str:
-        """``host/model``, as the response header shows it; the name alone where a host is one model."""
-        return self.model if self.model == self.host.name else f"{self.host.name}/{self.model}"
+    def __post_init__(self) -> None:
+        host, facts = self.host, self.facts
+        name = self.model if self.model == host.name else f"{host.name}/{self.model}"
+        object.__setattr__(self, "id", name)
+        object.__setattr__(self, "provider", (facts is not None and facts.provider) or host.provider)
+        object.__setattr__(self, "choices", host.quirks.choices and (facts is None or facts.choices))
 
 
 class Plan(Struct, frozen=True):

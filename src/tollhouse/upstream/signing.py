@@ -10,6 +10,8 @@ from typing import Protocol
 
 from tollhouse.types.calls import Host
 from tollhouse.types.wire import Connector, Incoming, Outgoing, Timeouts
+from tollhouse.upstream.google import GoogleSigner
+from tollhouse.upstream.sigv4 import AwsSigner
 
 
 class Signer(Protocol):
@@ -40,5 +42,5 @@ class SignedConnector:
         await self._inner.aclose()
 
 
-SIGNERS: Mapping[str, MakeSigner] = MappingProxyType({})
+SIGNERS: Mapping[str, MakeSigner] = MappingProxyType({"google": GoogleSigner, "sigv4": AwsSigner})
 """By ``Host.auth``."""

@@ -7,8 +7,16 @@ any origin; ``null`` (a sandboxed or ``file:`` page) only where it is listed (Fe
 
 _METHODS = "GET, POST, DELETE, OPTIONS"
 _EXPOSED = (
-    "x-request-id, retry-after, x-should-retry, x-tollhouse-target, x-tollhouse-attempts, x-tollhouse-dropped-params"
+    "x-request-id, request-id, retry-after, x-should-retry, x-tollhouse-target, x-tollhouse-attempts, "
+    "x-tollhouse-dropped-params, x-tollhouse-fidelity, x-tollhouse-route, x-tollhouse-cost, x-tollhouse-replay, "
+    "x-tollhouse-replay-of"
 )
+
+_ALLOWED = (
+    "authorization, content-type, x-api-key, x-request-id, anthropic-version, anthropic-beta, "
+    "anthropic-dangerous-direct-browser-access, x-goog-api-key, x-goog-api-client"
+)
+"""What a preflight is told that asks for nothing that can be read: the headers of the dialects' own SDKs."""
 
 
 class Cors:
@@ -45,7 +53,7 @@ class Cors:
         names = (
             requested_headers if requested_headers.replace("-", "").replace(",", "").replace(" ", "").isalnum() else ""
         )
-        allowed = names or "authorization, content-type, x-api-key, x-request-id"
+        allowed = names or _ALLOWED
         return (
             f"access-control-allow-methods: {_METHODS}\r\n"
             f"access-control-allow-headers: {allowed}\r\n"

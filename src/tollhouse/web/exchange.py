@@ -25,6 +25,8 @@ class ErrorForm:
     """The JSON, from the fault and the request's id."""
     event: Callable[[dict[str, Any]], bytes]
     """The last event of a stream, from that JSON."""
+    id_header: str = ""
+    """Another header that tells the request's id, where the dialect's clients look for it."""
 
 
 OPENAI_ERRORS = ErrorForm(Fault.body, lambda error: b"data: " + json_body(error) + b"\n\n")
@@ -50,7 +52,7 @@ class Exchange:
         "_chunks", "_waiter", "begun", "body_bytes", "channel", "client", "complete", "errors", "expects_continue",
         "fault", "head_sent", "headers", "heartbeat", "http_1_0", "interruption", "keep_alive", "method", "notes",
         "path", "pending_head", "query", "request_id", "rest", "sent_bytes", "shared_headers", "speaks_events",
-        "started_at", "status", "streaming",
+        "started_at", "status", "stream_type", "streaming",
     )  # fmt: skip
 
     def __init__(self, channel: Channel, client: str, started_at: float) -> None:
@@ -75,6 +77,8 @@ class Exchange:
         self.begun = False
         """Whether its handler has taken its first step."""
         self.errors = OPENAI_ERRORS
+        self.stream_type = _EVENT_STREAM
+        """What a stream is where its handler says nothing else; errors can be told in it."""
         self.fault: Fault | None = None
         """Set by the protocol when the request is refused before any handler runs."""
         self.interruption: Fault | None = None
@@ -127,6 +131,12 @@ class Exchange:
         """Frees the body's bytes once it is parsed."""
         self._chunks.clear()
 
+    def speak(self, form: ErrorForm) -> None:
+        """Chooses how faults are written from here on."""
+        self.errors = form
+        if form.id_header:
+            self.shared_headers += header_line(form.id_header, self.request_id)
+
     # --- the response ----------------------------------------------------------------------------------------
 
     def reply(self, status: int, body: bytes, headers: str = "", content_type: str = "application/json") -> None:
@@ -141,11 +151,12 @@ class Exchange:
         self.channel.send(head if self.method == "HEAD" or status == 204 else head + body)
 
     def begin_stream(
-        self, headers: str = "", heartbeat: Callable[[], bytes] | None = None, *, content_type: str = _EVENT_STREAM
+        self, headers: str = "", heartbeat: Callable[[], bytes] | None = None, *, content_type: str | None = None
     ) -> None:
         """Starts a body of unknown length. The head leaves with the first write, or with the first heartbeat."""
         self.streaming = True
-        self.speaks_events = content_type.startswith(EVENTS)
+        self.speaks_events = content_type is None or content_type.startswith(EVENTS)
+        content_type = content_type or self.stream_type
         self.status = 200
         framing = "" if self.http_1_0 else "transfer-encoding: chunked\r\n"
         if self.http_1_0:
@@ -156,7 +167,11 @@ class Exchange:
         self.heartbeat = heartbeat
 
     def write(self, data: bytes) -> None:
-        """Sends whole events in one write."""
+        """Sends whole events in one write; nothing where there are none, for an empty chunk is the end of a body
+        (https://www.rfc-editor.org/rfc/rfc9112#section-7.1).
+        """
+        if not data:
+            return
         self.sent_bytes += len(data)
         framed = data if self.http_1_0 else b"%x\r\n%b\r\n" % (len(data), data)
         if not self.head_sent:

@@ -59,7 +59,7 @@ class Front:
                 route, rest = self.routes.find(exchange.method, exchange.path)
                 label = route.path
                 exchange.rest = rest
-                exchange.errors = route.errors
+                exchange.speak(route.errors)
                 await route.handler(exchange)
         except Fault as fault:
             exchange.notes["error"] = fault.code or fault.error_id

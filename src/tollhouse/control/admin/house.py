@@ -1,5 +1,6 @@
 """What is set up and what was done: tiers, the configuration in force, its reload, and the audit."""
 
+import time
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
@@ -64,6 +65,41 @@ class Configuration(Struct, frozen=True):
     unresolved: list[list[str]]
 
 
+class TargetHealth(Struct, frozen=True, kw_only=True):
+    """How one model at one host has been of late. Times are seconds; 0 where nothing is known."""
+
+    target: str
+    state: Literal["closed", "open", "half_open"]
+    ejected: bool
+    open_for_s: float
+    in_flight: int
+    answers: int
+    failures: int
+    last_fault: str
+    first_token_s: float
+    first_token_p95_s: float
+    object: Literal["target"] = "target"
+
+
+class KeyHealth(Struct, frozen=True, kw_only=True):
+    """How one key of a host has been of late; ``slot`` counts the keys of the host from 0."""
+
+    host: str
+    slot: int
+    state: str
+    for_s: float
+    in_flight: int
+    cooling: dict[str, float]
+    object: Literal["host_key"] = "host_key"
+
+
+class Health(Struct, frozen=True):
+    """What routing goes by."""
+
+    targets: list[TargetHealth]
+    keys: list[KeyHealth]
+
+
 class AuditQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which part of the audit."""
 
@@ -91,6 +127,7 @@ class HousePages:
                 query=AuditQuery,
             ),
             Endpoint("GET", "/admin/config", "get_config", "What is in force.", self.config, Configuration),
+            Endpoint("GET", "/admin/health", "get_health", "How the upstream hosts are.", self.health, Health),
             Endpoint(
                 *("POST", "/admin/reload", "reload_config", "Read the configuration now.", self.reload, Configuration)
             ),
@@ -123,6 +160,38 @@ class HousePages:
             for row in rows[: query.limit]
         ]
         return page_of(shown, lambda row: row.id, more=len(rows) > query.limit)
+
+    async def health(self, call: Call) -> Health:
+        """Every target and key that was asked since the start."""
+        del call
+        now, known = time.monotonic(), self._live.health
+        targets = [
+            TargetHealth(
+                target=view.model if view.model == view.host else f"{view.host}/{view.model}",
+                state=view.state,  # type: ignore[arg-type]  # of the three, by `TargetView`
+                ejected=view.ejected,
+                open_for_s=view.open_for_s,
+                in_flight=view.in_flight,
+                answers=view.answers,
+                failures=view.failures,
+                last_fault=view.last_fault,
+                first_token_s=view.latency_s,
+                first_token_p95_s=view.p95_s,
+            )
+            for view in known.views(now)
+        ]
+        keys = [
+            KeyHealth(
+                host=key.host,
+                slot=key.slot,
+                state=key.state,
+                for_s=key.for_s,
+                in_flight=key.in_flight,
+                cooling=dict(key.cooling),
+            )
+            for key in known.keys(now)
+        ]
+        return Health(targets, keys)
 
     async def config(self, call: Call) -> dict[str, Any]:
         """Where the settings came from, how the last reload ended, and what is served."""

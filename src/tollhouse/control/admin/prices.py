@@ -21,6 +21,7 @@ from tollhouse.errors import Conflict, InvalidRequest
 from tollhouse.ledger.ledger import Ledger
 from tollhouse.ledger.pricebook import PriceBook
 from tollhouse.ledger.prices import ADMIN, PriceVersion, Rates, make_price, read_price
+from tollhouse.routing.auto import AUTO
 from tollhouse.snapshot import Live
 from tollhouse.types.calls import Prices, PriceTier, Target
 from tollhouse.validate.spelling import shorten
@@ -80,11 +81,13 @@ class NewPrice(Amounts, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Price(Amounts, frozen=True, kw_only=True):
-    """One version. ``source`` is who set it; ``version`` is null while no request has been priced by it."""
+    """One version. ``source`` is who set it; ``version`` is null while no request has been priced by it. ``replay`` is
+    a share of another version, for answers that were given again.
+    """
 
     host: str
     model: str
-    source: Literal["catalogue", "config", "admin", "free"]
+    source: Literal["catalogue", "config", "admin", "free", "replay"]
     free: bool
     effective_from: int
     version: int | None
@@ -178,7 +181,7 @@ class PricePages:
     def _targets(self) -> dict[str, Target]:
         """Everything that can be called and is listed, by ``host/model``."""
         listed = self._live.snapshot.names.listed().values()
-        return {target.id: target for targets in listed for target in targets}
+        return {target.id: target for targets in listed for target in targets if target.host.name != AUTO}
 
     def _doubt(self, version: PriceVersion) -> None:
         """Raises `Conflict` for a host that is not here, most likely a typing error, and for a price that is far from
@@ -273,7 +276,7 @@ def show_price(version: PriceVersion, number: int | None = None) -> Price:
     return Price(
         host=version.host,
         model=version.model,
-        source=version.source,  # type: ignore[arg-type]  # one of the four words
+        source=version.source,  # type: ignore[arg-type]  # one of these words
         free=version.free,
         effective_from=version.effective_from,
         version=number,

@@ -1,0 +1,1 @@
+"""Ollama's own chat API (https://docs.ollama.com/api/chat): requests written, answers read. Pure."""

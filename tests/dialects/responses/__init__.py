@@ -1,0 +1,1 @@
+"""The Responses API as an upstream's dialect."""

@@ -1,0 +1,1 @@
+"""Recorded exchanges with real providers, held against the codecs. The recordings are not in the repository."""

@@ -1,0 +1,1 @@
+"""Tests of routing: decisions, state machines, and storms in simulated time."""
