@@ -49,7 +49,7 @@ def with_schema(body: dict[str, Any], tools: list[dict[str, Any]]) -> dict[str, 
     told = dumps([tool.get("function") or tool.get("custom") for tool in tools], ensure_ascii=False)
     return {
         **{name: value for name, value in body.items() if name not in TOOL_FIELDS},
-        "messages": _with_system(body.get("messages") or [], f"{FORCED_RULE}\n{told}"),
+        "messages": with_system(body.get("messages") or [], f"{FORCED_RULE}\n{told}"),
         "response_format": {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}},
     }
 
@@ -81,7 +81,7 @@ def _moved(schema: Any, to: str) -> Any:
     return moved
 
 
-def _with_system(messages: list[Any], text: str) -> list[Any]:
+def with_system(messages: list[Any], text: str) -> list[Any]:
     """The messages with a text at the end of the first system message: many chat templates allow only one."""
     first = messages[0] if messages else {}
     if first.get("role") not in ("system", "developer"):

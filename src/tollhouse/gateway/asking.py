@@ -24,7 +24,9 @@ _OF_STREAMS = frozenset({"stream", "stream_options"})
 def complete(trial: Trial, call: ChatCall) -> Awaitable[WholeReply]:
     """A whole answer. Awaiting it raises `UpstreamFault`."""
     form = asked_form(call.body) if "response_format" in call.body else None
-    return _ask(trial, call) if form is None else _complete_json(trial, call, form)
+    if form is None:
+        return _ask(trial, call)
+    return _complete_json(trial, call, form, told=not _enforces(trial, call, form))
 
 
 async def open_stream(trial: Trial, call: ChatCall) -> OpenStream:
@@ -35,7 +37,7 @@ async def open_stream(trial: Trial, call: ChatCall) -> OpenStream:
         stream.several = (call.body.get("n") or 1) > 1
         return stream
     body = {name: value for name, value in call.body.items() if name not in _OF_STREAMS}
-    whole = await _complete_json(trial, replace(call, body=body, stream=False, native=None), form)
+    whole = await _complete_json(trial, replace(call, body=body, stream=False, native=None), form, told=True)
     return OpenStream.of_reply(trial, split_reply(whole.reply), whole.decoder)
 
 
@@ -63,8 +65,8 @@ def _enforces(trial: Trial, call: ChatCall, form: JsonForm) -> bool:
     return enough and trial.turn == 0 and not trial.loses(call, "response_format")
 
 
-async def _complete_json(trial: Trial, call: ChatCall, form: JsonForm) -> WholeReply:
-    told = not _enforces(trial, call, form)
+async def _complete_json(trial: Trial, call: ChatCall, form: JsonForm, *, told: bool) -> WholeReply:
+    """``told`` is whether the model has to be told what to write, for its host does not make sure of it."""
     level = trial.target.host.quirks.schema
     whole = await _ask(trial, instructed(call, form, "none" if level == "none" else "object") if told else call)
     if whole.native:

@@ -49,7 +49,6 @@ OVERTAKEN = "overtaken"
 """The outcome of an attempt that was hung up on, for another one was faster."""
 CANCELLED = "cancelled"
 """The outcome of one whose client left before it answered."""
-MID_STREAM = "mid-stream"
 
 
 @runtime_checkable
@@ -120,7 +119,7 @@ class Attempts:
     @property
     def may_go_on(self) -> bool:
         """Whether an answer that breaks off may go on at another target."""
-        return self._policy.failover == MID_STREAM
+        return self._policy.goes_on
 
     def can_go_on(self, transcript: Transcript | None) -> bool:
         """Whether what was said can be continued by a target that was not asked. From then on only those are."""

@@ -5,11 +5,11 @@ The policy is the client's (``x-tollhouse-fidelity: strict``), else the operator
 """
 
 from tollhouse.errors import InvalidRequest, UpstreamUnfit
+from tollhouse.settings.routing import FIDELITIES
 from tollhouse.types.calls import Loss, Target
 from tollhouse.web.heads import header_line
 
 HEADER = "x-tollhouse-fidelity"
-POLICIES = ("strict", "report", "drop")
 _HEADER = HEADER.encode()
 _HEADER_CHARS = 1024
 
@@ -20,8 +20,8 @@ def read_policy(headers: dict[bytes, bytes], default: str) -> str:
     if given is None:
         return default
     policy = given.decode("latin-1").strip().lower()
-    if policy not in POLICIES:
-        raise InvalidRequest(f"The header {HEADER} is one of: {', '.join(POLICIES)}.", param=HEADER)
+    if policy not in FIDELITIES:
+        raise InvalidRequest(f"The header {HEADER} is one of: {', '.join(FIDELITIES)}.", param=HEADER)
     return policy
 
 

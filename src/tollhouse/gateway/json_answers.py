@@ -5,8 +5,8 @@ enforces it (`Quirks.schema`) is asked for it in its own way; one that does not,
 time, is told in the system message what to write, and the JSON is taken out of what it says. What an answer with a tool
 call or a refusal says is no JSON, and is not meant to be.
 
-The schema is checked by the rules of `engines.sim.check`, which are bounded in work. A schema that they cannot read is
-not checked: the answer parses, and the loss is reported.
+The schema is checked by the rules of `engines.sim.check`, which are bounded in work. Where they cannot read a schema,
+or give up, the answer is known to parse, and no more.
 """
 
 import re
@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from tollhouse.dialects.forced import with_system
 from tollhouse.engines.sim.check import fits
 from tollhouse.engines.sim.document import Abandoned, Document, SchemaProblem
 from tollhouse.engines.sim.pattern import Unsupported
@@ -51,15 +52,6 @@ class JsonForm:
             return None if isinstance(value, dict) else "it is not a JSON object"
         return None if self._fits(value) else "it does not fit its JSON schema"
 
-    @property
-    def checkable(self) -> bool:
-        """Whether the schema can be read here."""
-        try:
-            Document(self.schema if self.schema is not None else True)
-        except (SchemaProblem, Unsupported):
-            return False
-        return True
-
     def _fits(self, value: Any) -> bool:
         try:
             return fits(value, self.schema, Document(self.schema))
@@ -81,8 +73,7 @@ def asked_form(body: dict[str, Any]) -> JsonForm | None:
         return JsonForm(None)
     if kind != "json_schema" or wanted is None:
         return None
-    schema = wanted["json_schema"].get("schema")
-    return JsonForm(schema if schema is not None else None)
+    return JsonForm(wanted["json_schema"].get("schema"))
 
 
 def instructed(call: ChatCall, form: JsonForm, level: str) -> ChatCall:
@@ -91,18 +82,8 @@ def instructed(call: ChatCall, form: JsonForm, level: str) -> ChatCall:
     if level == "object":
         body["response_format"] = {"type": "json_object"}
     rule = _OBJECT_RULE if form.schema is None else f"{_SCHEMA_RULE}\n{dumps(form.schema, ensure_ascii=False)}"
-    body["messages"] = _with_system(body["messages"], rule)
+    body["messages"] = with_system(body["messages"], rule)
     return replace(call, body=body, native=None)
-
-
-def _with_system(messages: list[Any], text: str) -> list[Any]:
-    """The messages with a text at the end of the first system message: many chat templates allow only one."""
-    first = messages[0]
-    if first.get("role") not in ("system", "developer"):
-        return [{"role": "system", "content": text}, *messages]
-    content = first.get("content")
-    joined = f"{content}\n\n{text}" if isinstance(content, str) else [*(content or []), {"type": "text", "text": text}]
-    return [{**first, "content": joined}, *messages[1:]]
 
 
 def _spans(text: str) -> Iterator[str]:

@@ -24,8 +24,6 @@ from tollhouse.settings.routing import RoutePolicy, Routing
 from tollhouse.snapshot import Snapshot
 from tollhouse.types.calls import ChatCall, Plan
 
-MID_STREAM = "mid-stream"
-
 _UNTRIED = Health(Routing())
 """Of nobody anything is known. Never written to."""
 
@@ -124,7 +122,7 @@ def choose(snapshot: Snapshot, health: Health, asked: Asked) -> Choice:
 
 def _goes_on(call: ChatCall, route: Route) -> ChatCall:
     """The call in the form in which its stream can go on elsewhere, where it may: only the inner form can."""
-    if call.native is not None and call.stream and route.policy.failover == MID_STREAM:
+    if call.native is not None and call.stream and route.policy.goes_on:
         return replace(call, native=None)
     return call
 

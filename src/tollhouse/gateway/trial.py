@@ -16,7 +16,7 @@ from tollhouse.gateway.fidelity import refuse_losses
 from tollhouse.gateway.meter import meter_usage
 from tollhouse.gateway.replay_wishes import keep_seed
 from tollhouse.ledger.prices import Bid
-from tollhouse.providers.protocol import ChatDecoder, passes
+from tollhouse.providers.protocol import ChatDecoder, Encoded, passes
 from tollhouse.snapshot import Snapshot
 from tollhouse.types.calls import ChatCall, Host, Loss
 from tollhouse.types.wire import Connector, Incoming, Outgoing
@@ -126,12 +126,13 @@ class Trial:
 
     __slots__ = (
         *("_now", "_snapshot", "answered_at", "bid", "decoder", "goes_on", "losses", "policy", "started_at"),
-        *("target", "turn", "upstream_id"),
+        *("_encoded", "target", "turn", "upstream_id"),
     )
 
     def __init__(self, snapshot: Snapshot, bid: Bid, policy: str, now: Callable[[], float]) -> None:
         self._snapshot = snapshot
         self._now = now
+        self._encoded: tuple[ChatCall, Encoded] | None = None
         self.bid = bid
         self.target = bid.target
         self.policy = policy
@@ -153,8 +154,16 @@ class Trial:
 
     def loses(self, call: ChatCall, param: str) -> bool:
         """Whether the target would not be told of a parameter."""
-        encoded = self._snapshot.providers[self.target.provider].encode_chat(call, self.target, self.bid.output_cap)
+        encoded = self._encode(call)
+        self._encoded = call, encoded
         return param in encoded.dropped
+
+    def _encode(self, call: ChatCall) -> Encoded:
+        """The request: the one that `loses` has made of this call, if it has, and kept no longer."""
+        known, self._encoded = self._encoded, None
+        if known is not None and known[0] is call:
+            return known[1]
+        return self._snapshot.providers[self.target.provider].encode_chat(call, self.target, self.bid.output_cap)
 
     def wasted(self) -> int:
         """What a trial that failed cost all the same, as far as its host has said, in nano-USD: the operator's."""
@@ -166,7 +175,7 @@ class Trial:
         provider = self._snapshot.providers[self.target.provider]
         if self.goes_on:
             call = marked(call, self.target.host.quirks.prefix)
-        encoded = provider.encode_chat(call, self.target, self.bid.output_cap)
+        encoded = self._encode(call)
         self.losses = encoded.losses
         if call.losses and not passes(provider, call):
             self.losses = (*call.losses, *encoded.losses)

@@ -15,6 +15,7 @@ from tollhouse.settings.reading import key
 STRATEGIES = ("priority", "weighted", "latency", "cost", "round-robin", "auto")
 PREFERENCES = ("balanced", "price", "speed", "quality")
 FIDELITIES = ("strict", "report", "drop")
+MID_STREAM = "mid-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class AliasKeys:
     failover: str = key(
         "",
         "mid-stream: an answer that breaks off is continued by the next target that can",
-        choices=("", "mid-stream"),
+        choices=("", MID_STREAM),
     )
     fidelity: str = key("", "as in [routing]; by default what that says", choices=("", *FIDELITIES))
     max_tries: int = key(0, "as in [routing]; 0 takes what that says", least=0, most=16)
@@ -192,6 +193,11 @@ class RoutePolicy(Struct, frozen=True):
     deny: tuple[str, ...] = ()
     max_input_pusd: int | None = None
     max_output_pusd: int | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether an answer that breaks off may go on at another target."""
+        return self.failover == MID_STREAM
 
 
 DEFAULT_POLICY = RoutePolicy()
