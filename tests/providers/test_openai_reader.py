@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tollhouse.dialects.whole_body import MAX_WHOLE_BYTES
 from tollhouse.errors import (
     UpstreamBadResponse,
     UpstreamFault,
@@ -15,7 +16,7 @@ from tollhouse.errors import (
     UpstreamTooLarge,
     UpstreamUnavailable,
 )
-from tollhouse.providers.openai import MAX_WHOLE_BYTES, ChatReader
+from tollhouse.providers.openai import ChatReader
 
 
 def event(*choices: dict[str, Any], **rest: Any) -> bytes:

@@ -1,8 +1,8 @@
 """The outside of a decoder: what `providers.protocol.ChatDecoder` asks of every one, whatever its host speaks.
 
-The readers of `cohere` and `ollama` are made of it: they say how bytes become chunks, and this keeps the rules about
-faults. A fault that follows chunks of the same read waits for the next call, so that where reads are cut changes
-nothing; a stream that ends before its last word is `UpstreamInterrupted`.
+Every reader but OpenAI's own is made of it: they say how bytes become chunks, and this keeps the rules about faults. A
+fault that follows chunks of the same read waits for the next call, so that where reads are cut changes nothing; a
+stream that ends before its last word is `UpstreamInterrupted`.
 """
 
 from typing import Any

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from tollhouse.dialects.answers import is_json, json_object
 from tollhouse.dialects.faults import fault_of_object, fault_of_reply
 from tollhouse.dialects.finish import BROKEN
 from tollhouse.dialects.headers import StaticHeads, host_headers
@@ -17,20 +18,15 @@ from tollhouse.dialects.openai_plain import make_plain
 from tollhouse.dialects.replies import is_empty, says_something, split_reply, tidy_content, tidy_reply
 from tollhouse.dialects.sse import MAX_EVENT_BYTES, Event, EventParser
 from tollhouse.dialects.usage import ask_for_usage
-from tollhouse.errors import UpstreamBadResponse, UpstreamFault, UpstreamInterrupted, UpstreamTooLarge
+from tollhouse.dialects.whole_body import BLANK, BOM, WholeBody, is_events
+from tollhouse.errors import UpstreamBadResponse, UpstreamFault, UpstreamInterrupted
 from tollhouse.providers.protocol import Encoded
 from tollhouse.types.calls import ChatCall, Host, Loss, Quirks, Target
 from tollhouse.types.wire import Outgoing
 
-MAX_WHOLE_BYTES = 16 * 1024 * 1024
-"""What a host may send where it answers a request for a stream with one JSON object."""
-
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
-_BOM = b"\xef\xbb\xbf"
 _DONE = b"[DONE]"
-_EVENT_STARTS = (b"d", b"e", b"i", b"r", b":")
-"""First bytes of ``data``, ``event``, ``id``, ``retry`` and of a comment."""
 _USUAL = frozenset({"id", "object", "created", "model", "choices", "system_fingerprint", "service_tier", "obfuscation"})
 _TOKEN_CAPS = ("max_completion_tokens", "max_tokens")
 
@@ -137,22 +133,21 @@ class ChatReader:
     ignores ``stream`` and sends one JSON object is recognised by its first byte, and its answer is cut into chunks.
     """
 
-    __slots__ = ("_began", "_ended", "_events", "_fault", "_sniffed", "_whole", "_whole_bytes", "done", "usage")
+    __slots__ = ("_began", "_ended", "_events", "_fault", "_sniffed", "_whole", "done", "usage")
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self.usage: dict[str, Any] | None = None
         self.done = False
         self._events = EventParser(max_event_bytes)
         self._sniffed = False
-        self._whole: list[bytes] | None = None
-        self._whole_bytes = 0
+        self._whole: WholeBody | None = None
         self._began: set[int] = set()
         self._ended: set[int] = set()
         self._fault: UpstreamFault | None = None
 
     def reply(self, body: bytes) -> dict[str, Any]:
         """A whole answer. Raises `UpstreamBadResponse`, or the fault that an error object stands for."""
-        reply = _object(body.removeprefix(_BOM))
+        reply = json_object(body.removeprefix(BOM))
         usage = reply.pop("usage", None)
         if isinstance(usage, dict):
             self.usage = usage
@@ -178,7 +173,7 @@ class ChatReader:
         if self.done:
             return []
         if self._whole is not None:
-            self._gather(data)
+            self._whole.add(data)
             return []
         if not self._sniffed and not self._sniff(data):
             return []
@@ -198,11 +193,11 @@ class ChatReader:
         if self.done:
             return []
         if self._whole is not None:
-            whole = self.reply(b"".join(self._whole))
+            whole = self.reply(self._whole.join())
             self.done = True
             return split_reply(whole)
         chunks: list[dict[str, Any]] = []
-        self._take([event for event in self._events.finish() if not _is_cut(event[0])], chunks)
+        self._take([event for event in self._events.finish() if _is_whole(event[0].strip())], chunks)
         if not self.done and (not self._began or self._began != self._ended):
             raise UpstreamInterrupted("The upstream's answer ended before it was complete.")
         self.done = True
@@ -210,24 +205,14 @@ class ChatReader:
 
     def _sniff(self, data: bytes) -> bool:
         """Whether the body is an event stream, by its first byte; raises when it can be neither that nor JSON."""
-        body = data.lstrip(b" \t\r\n" + _BOM)
-        if not body:
+        events = is_events(data)
+        if events is None:
             self._events.feed(data)
-            return False
-        if body.startswith(b"{"):
-            self._whole = []
-            self._gather(body)
-            return False
-        if body[:1] not in _EVENT_STARTS:
-            raise UpstreamBadResponse("The upstream answered with something that is not an event stream.")
-        self._sniffed = True
-        return True
-
-    def _gather(self, data: bytes) -> None:
-        self._whole_bytes += len(data)
-        if self._whole is None or self._whole_bytes > MAX_WHOLE_BYTES:
-            raise UpstreamTooLarge(f"The upstream's answer is larger than {MAX_WHOLE_BYTES} bytes.")
-        self._whole.append(data)
+        elif not events:
+            self._whole = WholeBody()
+            self._whole.add(data.lstrip(BLANK))
+        self._sniffed = events is True
+        return self._sniffed
 
     def _take(self, events: list[Event], chunks: list[dict[str, Any]]) -> None:
         """Adds the chunks of these events, up to the end marker."""
@@ -305,27 +290,9 @@ class ChatReader:
                 self.usage[name] = value
 
 
-def _object(data: bytes) -> dict[str, Any]:
-    """The JSON object in these bytes. Raises `UpstreamBadResponse`, also for bad UTF-8, NaN and endless nesting."""
-    try:
-        value = _decode(data)
-    except (ValueError, RecursionError) as problem:
-        raise UpstreamBadResponse("The upstream's answer is not valid JSON.") from problem
-    if type(value) is not dict:
-        raise UpstreamBadResponse("The upstream's answer is not a JSON object.")
-    return value
-
-
-def _is_cut(data: bytes) -> bool:
-    """Whether the last event of a body that ended without a blank line is only the beginning of one."""
-    data = data.strip()
-    if data == _DONE:
-        return False
-    try:
-        _decode(data)
-    except (ValueError, RecursionError):
-        return True
-    return False
+def _is_whole(data: bytes) -> bool:
+    """Whether the last event of a body that ended without a blank line is more than the beginning of one."""
+    return data == _DONE or is_json(data)
 
 
 def _delta_of(choice: dict[str, Any]) -> dict[str, Any]:

@@ -20,25 +20,20 @@ from tollhouse.dialects.responses.encode import Fit, encode_request
 from tollhouse.dialects.responses.events import OPENERS, Events, NativeEvents
 from tollhouse.dialects.responses.words import MIN_OUTPUT_TOKENS, fault_of
 from tollhouse.dialects.sse import Event, EventParser
+from tollhouse.dialects.whole_body import BLANK, BOM, WholeBody, is_events
 from tollhouse.errors import (
-    UpstreamBadResponse,
     UpstreamFault,
     UpstreamRejected,
-    UpstreamTooLarge,
     UpstreamUnfit,
 )
 from tollhouse.providers.azure import PROVIDER as AZURE
-from tollhouse.providers.openai import MAX_WHOLE_BYTES
 from tollhouse.providers.openai import PROVIDER as OPENAI
 from tollhouse.providers.protocol import Encoded, Provider
 from tollhouse.types.calls import ChatCall, Host, Loss, Target
 from tollhouse.types.wire import Outgoing
 
 _encode = msgspec.json.Encoder().encode
-_BOM = b"\xef\xbb\xbf"
 _DONE = b"[DONE]"
-_EVENT_STARTS = (b"d", b"e", b"i", b"r", b":")
-"""First bytes of ``data``, ``event``, ``id``, ``retry`` and of a comment."""
 _NEVER_REASONS = ("gpt-5-chat", "gpt-5.1-chat", "gpt-5.2-chat", "gpt-5.3-chat")
 """Models that the catalogue calls reasoning and that refuse to give it encrypted (pydantic-ai#3326)."""
 _STRANGE_PROOF = frozenset({"invalid_encrypted_content", "encrypted_content_organization_mismatch"})
@@ -140,7 +135,7 @@ class ResponsesReader(AnswerReader):
     recognised by its first byte, and its answer is cut into chunks.
     """
 
-    __slots__ = ("_events", "_legacy", "_native", "_parser", "_sniffed", "_whole", "_whole_bytes")
+    __slots__ = ("_events", "_legacy", "_native", "_parser", "_sniffed", "_whole")
 
     def __init__(self, *, native: bool, legacy: bool, max_event_bytes: int) -> None:
         super().__init__()
@@ -149,12 +144,11 @@ class ResponsesReader(AnswerReader):
         self._events = NativeEvents() if native else Events(legacy=legacy)
         self._parser = EventParser(max_event_bytes)
         self._sniffed = False
-        self._whole: list[bytes] | None = None
-        self._whole_bytes = 0
+        self._whole: WholeBody | None = None
 
     def reply(self, body: bytes) -> dict[str, Any]:
         """A whole answer. See `protocol.ChatDecoder`."""
-        response = json_object(body.removeprefix(_BOM))
+        response = json_object(body.removeprefix(BOM))
         self.usage = usage_in(response) or self.usage
         if "output" not in response and response.get("error"):
             raise fault_of(response["error"])
@@ -172,7 +166,7 @@ class ResponsesReader(AnswerReader):
 
     def _read(self, data: bytes, chunks: list[dict[str, Any]]) -> None:
         if self._whole is not None:
-            self._gather(data)
+            self._whole.add(data)
         elif self._sniffed or self._sniff(data):
             self._take(self._parser.feed(data), chunks)
 
@@ -180,30 +174,20 @@ class ResponsesReader(AnswerReader):
         if self._whole is None:
             self._take([event for event in self._parser.finish() if is_json(event[0])], chunks)
             return
-        whole = self.reply(b"".join(self._whole))
+        whole = self.reply(self._whole.join())
         chunks += [_completed(whole)] if self._native else split_reply(whole)
         self.done = True
 
     def _sniff(self, data: bytes) -> bool:
         """Whether the body is an event stream, by its first byte."""
-        body = data.lstrip(b" \t\r\n" + _BOM)
-        if body.startswith(b"{"):
-            self._whole = []
-            self._gather(body)
-            return False
-        if not body:
+        events = is_events(data)
+        if events is None:
             self._parser.feed(data)
-            return False
-        if body[:1] not in _EVENT_STARTS:
-            raise UpstreamBadResponse("The upstream answered with something that is not an event stream.")
-        self._sniffed = True
-        return True
-
-    def _gather(self, data: bytes) -> None:
-        self._whole_bytes += len(data)
-        if self._whole is None or self._whole_bytes > MAX_WHOLE_BYTES:
-            raise UpstreamTooLarge(f"The upstream's answer is larger than {MAX_WHOLE_BYTES} bytes.")
-        self._whole.append(data)
+        elif not events:
+            self._whole = WholeBody()
+            self._whole.add(data.lstrip(BLANK))
+        self._sniffed = events is True
+        return self._sniffed
 
     def _take(self, events: list[Event], chunks: list[dict[str, Any]]) -> None:
         """Adds the chunks of these events, up to the one that ends the response."""

@@ -26,14 +26,12 @@ from tollhouse.dialects.gemini.words import BROKEN_REASONS
 from tollhouse.dialects.replies import split_reply, tidy_reply
 from tollhouse.dialects.sse import MAX_EVENT_BYTES, EventParser
 from tollhouse.dialects.tools import mint_call_id
-from tollhouse.errors import UpstreamBadResponse, UpstreamTooLarge
+from tollhouse.dialects.whole_body import BLANK, WholeBody, is_events
+from tollhouse.errors import UpstreamBadResponse
 
 MAX_WHOLE_BYTES = 64 * 1024 * 1024
 """What a host may send where it answers a request for a stream with JSON alone."""
 _decode = msgspec.json.Decoder().decode
-_EVENT_STARTS = (b"d", b"e", b"i", b"r", b":")
-"""First bytes of ``data``, ``event``, ``id``, ``retry`` and of a comment."""
-_BLANK = b" \t\r\n\xef\xbb\xbf"
 
 
 class Wanted(Struct, frozen=True):
@@ -53,28 +51,27 @@ class EventReader(AnswerReader):
     A subclass has `_take`, for one object, `_end`, for the end of a stream, and `_split`.
     """
 
-    __slots__ = ("_events", "_meta", "_sniffed", "_whole", "_whole_bytes")
+    __slots__ = ("_events", "_meta", "_sniffed", "_whole")
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         super().__init__()
         self._events = EventParser(max_event_bytes)
         self._meta: dict[str, Any] | None = None
         self._sniffed = False
-        self._whole: list[bytes] | None = None
-        self._whole_bytes = 0
+        self._whole: WholeBody | None = None
 
     def _read(self, data: bytes, chunks: list[Chunk]) -> None:
         if not self._sniffed and not self._sniff(data):
             return
         if self._whole is not None:
-            self._gather(data)
+            self._whole.add(data)
             return
         for event, _ in self._events.feed(data):
             self._take_event(event, chunks)
 
     def _close(self, chunks: list[Chunk]) -> None:
         if self._whole is not None:
-            chunks += self._split(b"".join(self._whole))
+            chunks += self._split(self._whole.join())
             self.done = True
             return
         for event, _ in self._events.finish():
@@ -84,21 +81,11 @@ class EventReader(AnswerReader):
 
     def _sniff(self, data: bytes) -> bool:
         """Whether anything has come; JSON in place of events is told by its first byte."""
-        start = data.lstrip(_BLANK)[:1]
-        if not start:
-            return False
-        self._sniffed = True
-        if start in (b"{", b"["):
-            self._whole = []
-        elif start not in _EVENT_STARTS:
-            raise UpstreamBadResponse("The upstream answered with something that is not an event stream.")
-        return True
-
-    def _gather(self, data: bytes) -> None:
-        self._whole_bytes += len(data)
-        if self._whole is None or self._whole_bytes > MAX_WHOLE_BYTES:
-            raise UpstreamTooLarge(f"The upstream's answer is larger than {MAX_WHOLE_BYTES} bytes.")
-        self._whole.append(data)
+        events = is_events(data, (b"{", b"["))
+        if events is False:
+            self._whole = WholeBody(MAX_WHOLE_BYTES)
+        self._sniffed = events is not None
+        return self._sniffed
 
     def _take_event(self, event: bytes, chunks: list[Chunk]) -> None:
         try:
@@ -142,7 +129,7 @@ class EventReader(AnswerReader):
 def objects_of(body: bytes) -> list[dict[str, Any]]:
     """The JSON object of a body, or those of its list. Raises `UpstreamBadResponse`."""
     try:
-        value = _decode(body.lstrip(_BLANK))
+        value = _decode(body.lstrip(BLANK))
     except (ValueError, RecursionError) as problem:
         raise UpstreamBadResponse("The upstream's answer is not valid JSON.") from problem
     objects = value if type(value) is list else [value]
