@@ -8,7 +8,6 @@ request. It counts as one request of the caller's limits, and takes no tokens an
 import asyncio
 from typing import Any
 
-from tollhouse.errors import Fault
 from tollhouse.gateway import router
 from tollhouse.gateway.gate import Gate, Visit
 from tollhouse.gateway.hosts import refuse_hosts
@@ -33,18 +32,12 @@ class ExplainPage:
         """Answers one request. Raises `Fault`."""
         principal, body = await self._gate.receive(exchange, "read")
         visit = self._gate.admit(exchange, principal, CHAT)
-        try:
+        with visit.page():
             refuse_hosts(exchange.headers, b"")
             call = read_chat(body)
             exchange.release_body()
             page = self._explain(visit, call, len(body))
             exchange.reply(200, json_body(page), visit.lease.headers())
-        except Fault as fault:
-            visit.tell(fault)
-            raise
-        finally:
-            visit.part()
-            visit.leave()
 
     def _explain(self, visit: Visit, call: ChatCall, body_bytes: int) -> dict[str, Any]:
         """The page. A target that the key may not use is left out of it. Raises `ModelNotFound`, `InvalidRequest`."""

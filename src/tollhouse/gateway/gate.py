@@ -7,7 +7,8 @@ is refused.
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from tollhouse.errors import ClientFault, Fault, Forbidden, InsufficientBalance, Overloaded
 from tollhouse.gateway.annotate import notes
@@ -207,6 +208,18 @@ class Visit:
         if self.hold is None and not isinstance(fault, ClientFault):
             self.lease.withdraw()
         self.lease.tell(fault)
+
+    @contextmanager
+    def page(self) -> Iterator[None]:
+        """Around a page that takes neither tokens nor money: a refusal is told its limits, and the place is freed."""
+        try:
+            yield
+        except Fault as fault:
+            self.tell(fault)
+            raise
+        finally:
+            self.part()
+            self.leave()
 
     def part(self) -> None:
         """The client is served or has left: its place is free. What runs on for the host's usage needs none."""

@@ -8,7 +8,6 @@ a header at once, before anything looks at the query.
 https://ai.google.dev/api
 """
 
-import asyncio
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -18,18 +17,15 @@ from tollhouse.dialects.gemini.client import GEMINI, GeminiClient
 from tollhouse.dialects.gemini.framing import Elements
 from tollhouse.dialects.gemini.read import COUNT, STREAM, read_path, split_path
 from tollhouse.dialects.usage import sane
-from tollhouse.errors import Fault, InvalidRequest, ModelNotFound, UpstreamBadResponse, UpstreamFault
-from tollhouse.gateway import router
-from tollhouse.gateway.attempts import Attempts
-from tollhouse.gateway.gate import Gate, Visit, permitted
+from tollhouse.errors import InvalidRequest, ModelNotFound, UpstreamBadResponse
+from tollhouse.gateway.counting import count_at_host, read_count
+from tollhouse.gateway.gate import Gate
 from tollhouse.gateway.hosts import refuse_hosts
 from tollhouse.gateway.meter import estimate_prompt
 from tollhouse.gateway.models import is_permitted, may_see
 from tollhouse.gateway.needs import CHAT
 from tollhouse.gateway.pipeline import ChatPipeline
-from tollhouse.gateway.trial import Trial, decode_answer
-from tollhouse.ledger.prices import Bid, free_price
-from tollhouse.providers.protocol import passes
+from tollhouse.gateway.trial import Trial
 from tollhouse.snapshot import Snapshot
 from tollhouse.types.calls import ChatCall, ModelFacts, Target
 from tollhouse.types.tenancy import Principal
@@ -41,7 +37,6 @@ ERRORS = ErrorForm(GEMINI.error, GEMINI.error_event)
 """How faults are told to clients of this dialect."""
 _KEY_HEADER = b"x-goog-api-key"
 _GOOGLES = frozenset({_KEY_HEADER, b"x-goog-api-client"})
-_MAX_BYTES = 64 * 1024
 _PAGE, _MOST = 50, 1000
 _METHODS = ("generateContent", "streamGenerateContent", "countTokens")
 
@@ -54,7 +49,6 @@ class GeminiPages:
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._chat = ChatPipeline(gate, GEMINI)
-        self._now = asyncio.get_event_loop().time
 
     async def call(self, exchange: Exchange) -> None:
         """A POST: the method after the last colon of the path. Raises `Fault`."""
@@ -117,40 +111,14 @@ class GeminiPages:
     async def _count(self, exchange: Exchange) -> None:
         principal, body = await self._gate.receive(exchange)
         visit = self._gate.admit(exchange, principal, CHAT)
-        try:
+        with visit.page():
             refuse_hosts(exchange.headers, exchange.query)
             call = GEMINI.read(body, exchange.rest.decode("latin-1"), exchange.headers)
             exchange.release_body()
-            plan = router.plan(visit.snapshot, call.model)
-            if principal.models:
-                plan = permitted(plan, principal)
-            counted, target = await self._counted(visit, call, plan.targets)
+            found = await count_at_host(self._gate, visit, call, lambda trial: _ask(trial, visit.snapshot, call))
+            counted, target = found or ({"totalTokens": max(1, estimate_prompt(call.body))}, "estimate")
             headers = header_line("x-tollhouse-target", target) + visit.lease.headers()
             exchange.reply(200, json_body(counted), headers)
-        except Fault as fault:
-            visit.tell(fault)
-            raise
-        finally:
-            visit.part()
-            visit.leave()
-
-    async def _counted(self, visit: Visit, call: ChatCall, targets: tuple[Target, ...]) -> tuple[dict[str, Any], str]:
-        """The answer, and who counted."""
-        snapshot = visit.snapshot
-        free = [Bid(target, free_price(target.host.name, target.model), 0, None, 0) for target in targets]
-        able = tuple([bid for bid in free if passes(snapshot.providers[bid.target.provider], call)])
-        if able:
-            attempts = Attempts(snapshot, able, self._gate.live.health, self._gate.metrics, self._now)
-            visit.exchange.notes["attempts"] = attempts.log
-            try:
-                answer = await attempts.first(lambda trial: _ask(trial, snapshot, call))
-            except UpstreamFault as fault:
-                if not fault.retryable:  # the request is wrong: to send it would fail likewise
-                    raise
-            else:
-                attempts.close()
-                return answer, attempts.log[-1][0]
-        return {"totalTokens": max(1, estimate_prompt(call.body))}, "estimate"
 
 
 async def _ask(trial: Trial, snapshot: Snapshot, call: ChatCall) -> dict[str, Any]:
@@ -159,12 +127,8 @@ async def _ask(trial: Trial, snapshot: Snapshot, call: ChatCall) -> dict[str, An
     provider = snapshot.providers[target.provider]
     asked = {name: value for name, value in (call.native or {}).items() if name != "model"}
     outgoing = provider.encode_relay(COUNT, "application/json", _encode(asked), target)
-    incoming = await trial.exchange(outgoing)
-    try:
-        answer: Any = decode_answer(await incoming.read(_MAX_BYTES))
-    finally:
-        incoming.close()
-    if type(answer) is not dict or sane(answer.get("totalTokens")) is None:
+    answer = await read_count(trial, outgoing)
+    if sane(answer.get("totalTokens")) is None:
         raise UpstreamBadResponse("The upstream's answer holds no count.")
     return answer
 

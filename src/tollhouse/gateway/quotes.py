@@ -65,18 +65,12 @@ class QuotePage:
         principal, body = await self._gate.receive(exchange, "read")
         kind = read_kind(exchange.query)
         visit = self._gate.admit(exchange, principal, kind)
-        try:
+        with visit.page():
             refuse_hosts(exchange.headers, b"")
             asked = read_asked(kind, exchange, body, visit.snapshot)
             exchange.release_body()
             page = self._quote(visit, asked)
             exchange.reply(200, json_body(page), visit.lease.headers())
-        except Fault as fault:
-            visit.tell(fault)
-            raise
-        finally:
-            visit.part()
-            visit.leave()
 
     def _quote(self, visit: Visit, asked: Asked) -> dict[str, Any]:
         """The page. Raises `ModelNotFound`, `Forbidden`."""
