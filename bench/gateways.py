@@ -112,18 +112,21 @@ def wait_until_answering(program: subprocess.Popen[bytes], attempt: Callable[[],
 
 
 METERED = "tollhouse, everything on"
+"""A key that everything binds, as `metered_key` says. Safety is off here, as for plain "tollhouse"."""
+JUDGED = "tollhouse, safety on"
+"""The same key, and every prompt and answer judged and annotated."""
 _PRICED = "input_usd_per_1m = 2.5\noutput_usd_per_1m = 10.0\ncontext_tokens = 128000\noutput_tokens = 16384"
 _TIER = "[tiers.bench]\nrequests_per_minute = 100000000\ntokens_per_minute = 1000000000000\nconcurrent = 100000\n"
 
 
-def tollhouse_config(upstreams: Upstreams) -> str:
+def tollhouse_config(upstreams: Upstreams, *, safety: str = "off") -> str:
     """Our configuration file: two plain OpenAI-compatible hosts whose models have prices, nothing discovered."""
     hosts = "".join(
         f'[providers.{name}]\nbase_url = "http://127.0.0.1:{port}/v1"\napi_key = "sk-upstream"\nfree = false\n'
         f'[providers.{name}.models."{payloads.MODEL}"]\n{_PRICED}\n\n'
         for name, port in (("bench", upstreams.json), ("paced", upstreams.stream))
     )
-    return f"{hosts}{_TIER}\n[discovery]\nenvironment = false\nloopback = false\n"
+    return f'{hosts}{_TIER}\n[safety]\nmode = "{safety}"\n[discovery]\nenvironment = false\nloopback = false\n'
 
 
 def metered_key(data: Path) -> str:
@@ -147,6 +150,11 @@ def running_metered(site: Site) -> AbstractContextManager[Gateway]:
     return running_tollhouse(site, METERED)
 
 
+def running_judged(site: Site) -> AbstractContextManager[Gateway]:
+    """The same with safety on."""
+    return running_tollhouse(site, JUDGED)
+
+
 @contextmanager
 def running_tollhouse(site: Site, label: str = "tollhouse") -> Iterator[Gateway]:
     """Tollhouse on the gateway's core, with a fresh data folder. ``start_s`` ends with an answer of `tollhouse/sim`."""
@@ -154,7 +162,7 @@ def running_tollhouse(site: Site, label: str = "tollhouse") -> Iterator[Gateway]
     home.mkdir(parents=True)
     config, log = home / "tollhouse.toml", home / "tollhouse.log"
     config.touch(mode=0o600)  # it holds an upstream key, and Tollhouse insists
-    config.write_text(tollhouse_config(site.upstreams))
+    config.write_text(tollhouse_config(site.upstreams, safety="annotate" if label == JUDGED else "off"))
     port = process.free_port()
     command = [sys.executable, "-m", "tollhouse", "up", "--port", str(port), "--data", str(home / "data")]
     began = time.monotonic()
@@ -169,7 +177,7 @@ def running_tollhouse(site: Site, label: str = "tollhouse") -> Iterator[Gateway]
         wait_until_answering(program, attempt, log=log)
         start_s = time.monotonic() - began
         headers = sim[-1].headers
-        if label == METERED:
+        if label in (METERED, JUDGED):
             headers = {"Authorization": f"Bearer {metered_key(home / 'data')}"}
         gateway = Gateway(
             label,

@@ -14,8 +14,12 @@ from bench.gateways import Gateway, Route
 
 _SCRIPT = """
 wrk.method = "POST"
-wrk.body = {body}
 {headers}
+local before, after, count = {before}, {after}, 0
+request = function()
+    count = count + 1
+    return wrk.format(nil, nil, nil, before .. count .. after)
+end
 done = function(summary, latency, requests)
     local lost = summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout
     io.write(string.format('{{"requests":%d,"duration_us":%d,"refused":%d,"lost":%d,"p50_us":%d,"p99_us":%d}}\\n',
@@ -34,10 +38,14 @@ class Load:
 
 
 def script(route: Route) -> str:
-    """The Lua for wrk: the request, and a last line of JSON. A JSON string is a Lua string for the bytes we send."""
+    """The Lua for wrk: the request, and a last line of JSON. A JSON string is a Lua string for the bytes we send.
+
+    No two prompts are the same, for what was judged once is remembered: each names another order.
+    """
     pairs = [(json.dumps(name), json.dumps(value)) for name, value in route.head().items()]
     headers = "\n".join(f"wrk.headers[{name}] = {value}" for name, value in pairs)
-    return _SCRIPT.format(body=json.dumps(payloads.request(route.model).decode()), headers=headers)
+    before, after = payloads.request(route.model).decode().split(payloads.ORDER)
+    return _SCRIPT.format(before=json.dumps(before), after=json.dumps(after), headers=headers)
 
 
 def run(gateway: Gateway, load: Load, *, core: int, folder: Path) -> dict[str, Any]:

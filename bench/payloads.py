@@ -10,9 +10,12 @@ from typing import Any
 MODEL = "bench-model"
 
 _CREATED = 1_790_000_000
+ORDER = "4711"
+"""Stands once in the prompt, where each request may have a number of its own."""
 _PROMPT = (
-    "A customer writes that the parcel with order 4711 arrived two days late and that the lid of the jar was cracked. "
-    "Draft a short, friendly answer that apologises, offers a replacement or a refund, and asks which one they prefer."
+    f"A customer writes that the parcel with order {ORDER} arrived two days late and that the lid of the jar was "
+    "cracked. Draft a short, friendly answer that apologises, offers a replacement or a refund, and asks which one "
+    "they prefer."
 )
 _ANSWER = (
     "I am sorry that your parcel came late and that the jar was damaged. We would like to put it right: shall we send "

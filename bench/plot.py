@@ -12,6 +12,7 @@ COLOURS = {
     "nginx": "#6b7480",
     "tollhouse": "#0f6fde",
     "tollhouse, everything on": "#0b4da0",
+    "tollhouse, safety on": "#08356e",
     "portkey": "#8f63c4",
     "litellm": "#dd7f1f",
 }
@@ -20,6 +21,7 @@ NAMES = {
     "nginx": "nginx proxy_pass",
     "tollhouse": "Tollhouse",
     "tollhouse, everything on": "Tollhouse, everything on",
+    "tollhouse, safety on": "Tollhouse, safety on too",
     "portkey": "Portkey gateway",
     "litellm": "LiteLLM proxy",
 }

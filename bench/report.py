@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from bench.gateways import METERED
+from bench.gateways import JUDGED, METERED
 
 Scenarios = Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]
 """Scenario -> gateway -> the figures of each round."""
@@ -75,6 +75,7 @@ TARGETS = (
     Target("CPU per streamed chunk", 2, "x nginx", lambda s: ratio(s, "chunk", "tollhouse", "nginx")),
     Target("CPU per JSON request, everything on", 5, "x nginx", lambda s: ratio(s, "json", METERED, "nginx")),
     Target("CPU per streamed chunk, everything on", 2.2, "x nginx", lambda s: ratio(s, "chunk", METERED, "nginx")),
+    Target("CPU per JSON request, safety on too", 7, "x nginx", lambda s: ratio(s, "json", JUDGED, "nginx")),
     Target("JSON request, added p50", 0.4, "ms", lambda s: added_ms(s, "p50_us")),
     Target("JSON request, added p99", 2, "ms", lambda s: added_ms(s, "p99_us")),
     Target("500 streams: stalls and losses", 0, "", _worst),
@@ -139,7 +140,7 @@ _DETAIL = (
     ("peer_chunk", "cpu_us", "Peers, 10 streams: CPU per chunk, us"),
 )
 
-GATEWAYS = ("direct", "nginx", "tollhouse", METERED, "portkey", "litellm")
+GATEWAYS = ("direct", "nginx", "tollhouse", METERED, JUDGED, "portkey", "litellm")
 
 
 def details(scenarios: Scenarios) -> list[list[str]]:

@@ -70,7 +70,7 @@ def measure_core(bench: Bench) -> None:
     with ExitStack() as stack:
         direct = nginx.direct(site.upstreams)
         contenders = [stack.enter_context(nginx.running_proxy(site))]
-        for running in (gateways.running_tollhouse, gateways.running_metered):
+        for running in (gateways.running_tollhouse, gateways.running_metered, gateways.running_judged):
             try:
                 contenders.append(stack.enter_context(running(site)))
             except _TROUBLE as error:

@@ -1,6 +1,7 @@
 """The composition: what starts, what is reachable, what stops."""
 
 import asyncio
+import json
 import socket
 from dataclasses import replace
 from io import BytesIO
@@ -15,11 +16,14 @@ from tests.gateway.kit import STREAM, hosts
 from tests.gateway.test_upstream_faults import SSE
 from tollhouse.app import App, Parts, TokenMeter, server_limits
 from tollhouse.books import open_books
+from tollhouse.catalog.names import Offer
 from tollhouse.config import Settings
 from tollhouse.control.reload import Reloader
 from tollhouse.errors import StorageUnavailable
 from tollhouse.gateway.relay import KINDS
+from tollhouse.settings.judges import JudgeSettings
 from tollhouse.settings.keys import Server
+from tollhouse.settings.safety import PolicySettings, Safety
 from tollhouse.snapshot import Live, Snapshot, build
 from tollhouse.stores.protocol import Batch
 from tollhouse.stores.sqlite import SqliteStore
@@ -89,6 +93,7 @@ async def test_the_api_has_exactly_the_documented_routes(tmp_path: Path) -> None
         "GET /v1/credits",
         "GET /v1/usage",
         "GET /v1/usage/{request_id}",
+        "GET /v1/safety",
         "POST /v1/quote",
         "POST /webhooks/stripe",
         "POST /v1/chat/completions",
@@ -212,6 +217,71 @@ async def test_stopping_leaves_no_task_behind(tmp_path: Path) -> None:
     await app.stop()
     await app.stop()
     await eventually(lambda: asyncio.all_tasks() <= before)
+
+
+async def test_a_policy_that_nobody_declared_is_told_once(tmp_path: Path) -> None:
+    """A name that a key has and the configuration has not is one line of the log, and again after it was there."""
+    app, sink = app_of(tmp_path)
+    live = app.parts.live
+
+    async def sweep(*policies: str) -> list[str]:
+        live.snapshot.policies.resolve(policies)
+        await app._sweep()
+        app.parts.log.flush()
+        lines = [json.loads(line) for line in sink.getvalue().splitlines()]
+        return [line["policy"] for line in lines if (line["event"], line["level"]) == ("policy_unknown", "warning")]
+
+    assert await sweep("strict") == []
+    assert await sweep("gone", "away") == ["away", "gone"]
+    live.swap(await rebuilt(Settings(server=SERVER), live.snapshot))
+    assert await sweep("gone", "strict") == ["away", "gone"]
+    gone = Safety(policies={"gone": PolicySettings("gone")})
+    live.swap(await rebuilt(Settings(server=SERVER, safety=gone), live.snapshot))
+    assert await sweep("gone", "away") == ["away", "gone"]
+    live.swap(await rebuilt(Settings(server=SERVER), live.snapshot))
+    assert await sweep("gone", "away") == ["away", "gone", "gone"]
+    app.parts.books.store.close()
+
+
+async def test_a_judge_that_fails_is_told(tmp_path: Path) -> None:
+    """When a judge is given up for a while the log says which, and how it failed."""
+    app, sink = app_of(tmp_path)
+    app.gate.safety.judges.alert("guard", "upstream_timeout")
+    app.parts.log.flush()
+    (line,) = sink.getvalue().splitlines()
+    told = json.loads(line)
+    assert (told["level"], told["event"]) == ("warning", "judge_failing")
+    assert (told["judge"], told["why"]) == ("guard", "upstream_timeout")
+    app.parts.books.store.close()
+
+
+async def test_a_judge_whose_model_nobody_serves_is_told_once(tmp_path: Path) -> None:
+    """At start and after a reload, again when it was there in between; one with an address of its own has no model."""
+    app, sink = app_of(tmp_path)
+    live = app.parts.live
+
+    async def sweep(**models: str) -> list[tuple[str, str]]:
+        judges = {name: JudgeSettings(name, "llama_guard", model) for name, model in models.items()}
+        settings = Settings(server=SERVER, safety=Safety(judges=judges))
+        live.swap(
+            build(
+                settings,
+                CATALOGUE,
+                (Offer(Host("up", "http://127.0.0.1:9/v1"), {"guard": ModelFacts("guard", "guard")}, closed=True),),
+            )
+        )
+        await app._sweep()
+        app.parts.log.flush()
+        lines = [json.loads(line) for line in sink.getvalue().splitlines()]
+        assert {line["level"] for line in lines} <= {"warning"}
+        return [(line["judge"], line["model"]) for line in lines if line["event"] == "judge_unroutable"]
+
+    assert await sweep(hook="", other="up/guard") == []
+    assert await sweep(guard="nope/none", other="up/guard") == [("guard", "nope/none")]
+    assert await sweep(guard="nope/none") == [("guard", "nope/none")]
+    assert await sweep(guard="up/guard") == [("guard", "nope/none")]
+    assert await sweep(guard="nope/none") == [("guard", "nope/none")] * 2
+    app.parts.books.store.close()
 
 
 def test_a_model_that_no_catalogue_knows_has_no_series_of_its_own() -> None:

@@ -8,6 +8,7 @@ The path of a request, whole:
                      admit       may they, is there room             gateway.gate, gateway.limits
                      parse       strict JSON, its dialect's rules    dialects, validate
                      plan        targets, in order, and why          gateway.router, routing, catalog.names
+                     judge       is the prompt safe, and the answer  gateway.watch, safety
                      reserve     a hold on every budget, or none     gateway.bids, ledger.wallet
                      attempt     encode, send, decode; who is next   gateway.attempts, gateway.trial, routing.course
                      meter       what it took, in disjoint classes   gateway.meter
@@ -23,6 +24,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 
 from tollhouse.books import Books
 from tollhouse.control.admin.api import AdminParts
@@ -41,9 +43,12 @@ from tollhouse.gateway.gemini_pages import ERRORS as GEMINI_ERRORS
 from tollhouse.gateway.gemini_pages import GeminiPages
 from tollhouse.gateway.limits import Limits
 from tollhouse.gateway.models import ModelPages
+from tollhouse.gateway.moderations import KIND as MODERATIONS
+from tollhouse.gateway.moderations import ModerationsPage
 from tollhouse.gateway.pipeline import ChatPipeline
 from tollhouse.gateway.quotes import QuotePage
 from tollhouse.gateway.relay import KINDS, RelayPipeline
+from tollhouse.gateway.safety_usage import SafetyPage
 from tollhouse.gateway.usage import UsagePages
 from tollhouse.gateway.webhooks import StripeWebhook
 from tollhouse.routing.health import Health
@@ -56,7 +61,7 @@ from tollhouse.types.secret import Secret
 from tollhouse.upstream.pool import Pool
 from tollhouse.web.front import Front
 from tollhouse.web.limits import ServerLimits
-from tollhouse.web.routes import Route, RouteTable
+from tollhouse.web.routes import Handler, Route, RouteTable
 from tollhouse.web.server import Server
 
 _TICK_S = 1.0
@@ -64,6 +69,7 @@ _ADMIN_HOST = "127.0.0.1"
 _TOKEN_KINDS = (
     *("input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "input_audio", "output_audio"),
 )
+_token_counts = attrgetter(*_TOKEN_KINDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +95,8 @@ class TokenMeter:
         host = target.host.name
         model = target.model if target.facts is not None else "other"
         counts = self._metrics.counts
-        for kind in _TOKEN_KINDS:
-            if count := getattr(usage, kind):
+        for kind, count in zip(_TOKEN_KINDS, _token_counts(usage), strict=True):
+            if count:
                 counts["tollhouse_tokens", host, model, kind] += count
         if usage.images:
             counts["tollhouse_images", host, model] += usage.images
@@ -113,12 +119,17 @@ class App:
         self.started_at = int(time.time())
         chat = ChatPipeline(self.gate, OPENAI)
         relay = RelayPipeline(self.gate)
+        posts: dict[str, Handler] = {kind.path: relay.handler(kind) for kind in KINDS}
+        safety = self.gate.safety
+        safety.judges.alert = lambda judge, why: log.event("warning", "judge_failing", judge=judge, why=why)
+        posts[MODERATIONS] = ModerationsPage(self.gate, safety.classifier, posts[MODERATIONS], safety.judges)
         models = ModelPages(live, books.keyring, metrics, self.started_at)
         credit = CreditsPage(live, books.keyring, books.ledger)
         gemini = GeminiPages(self.gate)
         quote = QuotePage(self.gate)
         explain = ExplainPage(self.gate)
         usage = UsagePages(live, books.keyring, books.ledger)
+        found = SafetyPage(books.keyring, books.ledger)
         self.stripe = StripeWebhook(books.ledger, books.office, self._stripe_secret, log, metrics)
         pages = Pages(problems=self._problems, metrics=metrics, admin_key=parts.admin_key)
         shared = (
@@ -132,7 +143,7 @@ class App:
             Route("POST", "/v1/chat/completions", chat, "key"),
             Route("POST", "/v1/messages", ChatPipeline(self.gate, ANTHROPIC), "key", MESSAGES_ERRORS),
             Route("POST", "/v1/messages/count_tokens", CountTokensPage(self.gate), "key", MESSAGES_ERRORS),
-            *(Route("POST", f"/v1/{kind.path}", relay.handler(kind), "key") for kind in KINDS),
+            *(Route("POST", f"/v1/{path}", page, "key") for path, page in posts.items()),
             Route("GET", "/v1/models", gemini.beside(gemini.list, models.list), "key"),
             Route("GET", "/v1/models/{model}", gemini.beside(gemini.retrieve, models.retrieve), "key"),
             Route("DELETE", "/v1/models/{model}", models.delete, "key"),
@@ -140,6 +151,7 @@ class App:
             Route("GET", "/v1/credits", credit.show, "key"),
             Route("GET", "/v1/usage", usage.list, "key"),
             Route("GET", "/v1/usage/{request_id}", usage.retrieve, "key"),
+            Route("GET", "/v1/safety", found, "key"),
             Route("POST", "/v1/quote", quote, "key"),
             Route("POST", "/v1/route/explain", explain, "key"),
             Route("POST", "/webhooks/stripe", self.stripe, "signature"),
@@ -152,7 +164,12 @@ class App:
         self._jobs: list[asyncio.Task[None]] = []
         self._draining = False
         self._storage_problem = False
+        self._strange_policies: set[str] = set()
+        """Names of policies of which the log was told that nobody has declared them."""
+        self._lost_judges: set[str] = set()
+        """Names of judges of which the log was told that their model leads nowhere."""
         metrics.sources.append(self._samples)
+        self.gate.safety.second_tier.alert = lambda why: log.event("error", "embedding_unavailable", message=why)
         books.keyring.failures.alert = lambda client: log.event("warning", "wrong_keys", client=client)
 
     def _listener(self, routes: tuple[Route, ...], limits: ServerLimits) -> Server:
@@ -194,10 +211,29 @@ class App:
     async def _sweep(self) -> None:
         """Limits of the settings in force, leases that nobody gave back, names and answers that have ended."""
         settings = self.parts.live.snapshot.settings
+        self._tell_strange_policies()
+        self._tell_lost_judges()
         self.limits.follow(settings)
         self.limits.sweep()
         await self.gate.once.sweep()
         await self.gate.replays.sweep()
+
+    def _tell_strange_policies(self) -> None:
+        """A policy that was named and that the configuration has not is told once, until it was there in between."""
+        snapshot = self.parts.live.snapshot
+        strange, told = snapshot.policies.unknown, self._strange_policies
+        for name in sorted(strange - told):
+            self.parts.log.event("warning", "policy_unknown", policy=name)
+        self._strange_policies = {name for name in strange | told if not snapshot.settings.safety.knows(name)}
+
+    def _tell_lost_judges(self) -> None:
+        """A judge that cannot be asked, for no host serves its model, is told once, until it could be in between."""
+        snapshot = self.parts.live.snapshot
+        models = {judge.name: judge.model for judge in snapshot.settings.safety.judges.values() if judge.model}
+        lost = {name: model for name, model in models.items() if snapshot.routes.find(model) is None}
+        for name in sorted(lost.keys() - self._lost_judges):
+            self.parts.log.event("warning", "judge_unroutable", judge=name, model=lost[name])
+        self._lost_judges = set(lost)
 
     def _stripe_secret(self) -> str:
         secret = self.parts.live.snapshot.settings.stripe_webhook_secret
@@ -223,6 +259,7 @@ class App:
         self.server.stop()
         self.admin_server.stop()
         await self.gate.drains.stop()
+        self.gate.safety.close()
         snapshot = self.parts.live.snapshot
         relays = [connector for own in snapshot.relays.values() for connector in own.values()]
         for connector in (*snapshot.connectors.values(), *relays):

@@ -95,6 +95,7 @@ def open_books(store: SqliteStore, pepper: bytes, live: Live, meter: Meter) -> B
         time.time,
         lambda: live.snapshot.settings.tiers,
         frozenset({"chat/completions", *(kind.path for kind in KINDS)}),
+        lambda: live.snapshot.settings.safety.names,
     )
     office = Office(ledger.write, ledger.read, house, follow, lambda directory: ledger.adopt(directory.nodes))
     prices = PriceBook(store.read_now(read_admin_prices), unpriced=live.snapshot.settings.billing.unpriced)

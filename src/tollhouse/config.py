@@ -27,6 +27,7 @@ from tollhouse.settings.reading import (
     read_file,
     read_section,
 )
+from tollhouse.settings.safety import check_policy, read_safety
 from tollhouse.settings.secrets import KnownHost, Sources, find_secret, is_literal
 from tollhouse.settings.text import render_markdown, render_toml
 from tollhouse.settings.tiers import check_default, read_tiers
@@ -84,8 +85,11 @@ def _read(document: dict[str, Any], sources: Sources) -> Settings:
         if name not in SECTIONS:
             problems.unknown(name, name, [*SECTIONS, "providers", "models", "tiers"])
     parts: dict[str, Any] = {
-        name: read_section(section, tables.get(name, {}), name, problems) for name, section in SECTIONS.items()
+        name: read_section(section, tables.get(name, {}), name, problems)
+        for name, section in SECTIONS.items()
+        if name != "safety"
     }
+    parts["safety"] = safety = read_safety(tables.get("safety", {}), sources)
     waits: TimeoutKeys = parts["timeouts"]
     parts["timeouts"] = Timeouts(waits.connect_s, waits.first_byte_s, waits.idle_s, waits.total_s)
     parts["server"] = replace(parts["server"], data_dir=_home(parts["server"].data_dir, sources.environ, problems))
@@ -98,6 +102,9 @@ def _read(document: dict[str, Any], sources: Sources) -> Settings:
     providers = read_providers(hosts, parts["timeouts"], sources)
     routes = read_routes(aliases, {*providers, *sources.known, *LOCAL_HOSTS}, problems)
     parts |= {"routes": MappingProxyType(routes), "aliases": MappingProxyType(plain_aliases(routes))}
+    for where, named in (("tiers", tiers), ("models", routes)):
+        for name, row in named.items():
+            check_policy(row.safety, f"{where}.{name}.safety", safety, problems)
     return Settings(**parts, providers=MappingProxyType(providers))
 
 
@@ -165,6 +172,11 @@ def _refuse_exposed(path: Path, document: dict[str, Any], settings: Settings, pr
     """A file that everybody on the machine can read must not hold a credential (requirement S22)."""
     literals = [
         f"providers.{name}.{where}" for name, host in settings.providers.items() for where in host.literal_secrets
+    ]
+    literals += [
+        f"safety.judges.{name}.{where}"
+        for name, judge in settings.safety.judges.items()
+        for where in judge.literal_secrets
     ]
     billing = document.get("billing")
     webhook = billing.get("stripe_webhook_secret") if isinstance(billing, dict) else None

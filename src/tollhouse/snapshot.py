@@ -21,6 +21,9 @@ from tollhouse.providers.protocol import Provider
 from tollhouse.routing.auto import AUTO, AUTO_OFFER
 from tollhouse.routing.health import Health
 from tollhouse.routing.table import Routes
+from tollhouse.safety.lists import Lists
+from tollhouse.safety.policy import Policies
+from tollhouse.settings.urls import is_loopback
 from tollhouse.types.calls import Host, Target
 from tollhouse.types.wire import Connector
 from tollhouse.upstream.origin import Origin, Proxy
@@ -58,6 +61,12 @@ class Snapshot:
     """For hosts whose endpoints are known, by host and kind; any other host is asked and says for itself."""
     routes: Routes
     """What every name means for `routing.decide`."""
+    policies: Policies
+    """What is done with unsafe texts."""
+    lists: Lists
+    """What is looked for beside the classifier."""
+    judges: Mapping[str, Connector]
+    """What answers the judges that have an address of their own, by their names."""
 
     def endpoint(self, target: Target, kind: str) -> Connector | None:
         """What answers at ``/v1/kind`` for a target, other than chat; None where nothing does."""
@@ -137,7 +146,14 @@ def build(
     routes.find(AUTO)  # fills its columns now, not in a request
     suggestions = Suggestions(names, catalogue)
     suggestions.explain("-")  # builds its index now, not in a request
-    return Snapshot(settings, names, suggestions, connectors, providers, cors, pools, relays, routes)
+    policies = Policies(settings.safety, settings.tiers, settings.limits.default_tier)
+    judges = _judges(settings, pools, kept, digest, tls)
+    return Snapshot(
+        *(settings, names, suggestions, connectors, providers, cors, pools, relays, routes),
+        policies=policies,
+        lists=Lists(settings.safety, previous.lists if previous is not None else None),
+        judges=judges,
+    )
 
 
 def retire(old: Snapshot, new: Snapshot) -> None:
@@ -145,6 +161,23 @@ def retire(old: Snapshot, new: Snapshot) -> None:
     for key, pool in old.pools.items():
         if key not in new.pools:
             pool.retire()
+
+
+def _judges(
+    settings: Settings,
+    pools: dict[PoolKey, Pool],
+    kept: Mapping[PoolKey, Pool],
+    authorities: str,
+    tls: ssl.SSLContext | None,
+) -> dict[str, Connector]:
+    """The connectors of judges with an address of their own; adds what they need to the pools."""
+    found: dict[str, Connector] = {}
+    for judge in settings.safety.judges.values():
+        if judge.url:
+            proxy = None if is_loopback(judge.url) else settings.upstream.proxy or None
+            key = _pool_key(Host(judge.name, judge.url, proxy=proxy), settings, authorities)
+            found[judge.name] = pools[key] = pools.get(key) or kept.get(key) or _pool(key, tls)
+    return found
 
 
 def _pool_key(host: Host, settings: Settings, authorities: str) -> PoolKey:

@@ -26,15 +26,17 @@ LAYERS = (
     {"web", "upstream", "stores"},
     {"providers"},
     {"dialects"},
+    {"safety"},
     {"validate"},
     {"config", "loopback"},
     {"settings"},
     {"catalog"},
     {"types"},
-    {"errors", "telemetry"},
+    {"errors", "telemetry", "client"},
 )
 PURE = (
-    *("types", "dialects", "providers", "validate", "catalog", "routing", "gateway/router.py", "gateway/meter.py"),
+    *("types", "dialects", "providers", "validate", "catalog", "routing", "safety"),
+    *("gateway/router.py", "gateway/meter.py"),
     *("gateway/bids.py", "gateway/needs.py", "gateway/relay_meter.py", "ledger/prices.py", "ledger/pricebook.py"),
 )
 IMPURE_MODULES = {"asyncio", "socket", "time", "random", "os", "secrets", "threading", "subprocess", "datetime", "ssl"}

@@ -156,6 +156,17 @@ def test_usage_of_nothing_is_zero(tell: Run) -> None:
     assert (missing.exit_code, "req_none" in missing.stderr) == (1, True)
 
 
+def test_a_safety_report_of_nothing_is_zero(tell: Run) -> None:
+    """A table with its total, JSON, a CSV with its heads; what the API refuses is an error."""
+    shown = done(tell, "safety", "report", "--by", "day,key,category")
+    assert re.search(r"^total +0 +0$", shown, re.MULTILINE)
+    assert re.search(r"^0 requests were answered from 20\d\d-\d\d-\d\d to ", shown, re.MULTILINE)
+    assert rows(tell, "safety", "report")[0]["totals"] == {"findings": 0, "filtered": 0}
+    assert done(tell, "safety", "report", "--csv") == "side,category,severity,findings,filtered"
+    refused = tell("safety", "report", "--by", "prompt")
+    assert (refused.exit_code, "group_by" in refused.stderr) == (1, True)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -61,6 +61,17 @@ async def test_sums_are_those_of_the_ledger(tmp_path: Path) -> None:
         assert (state["request_id"], state["key_id"], state["amount_usd"]) == ("req_open", two["id"], "1.00")
 
 
+async def test_groups_may_be_named_in_any_order(tmp_path: Path) -> None:
+    """Lines have the order of the groups, whatever the order in which they were asked for."""
+    async with bureau(tmp_path) as desk:
+        key = await desk.post("/admin/keys", {"name": "k"})
+        await spend(desk, key["key"], "req_1")
+        report = await desk.get("/admin/usage?group_by=key,model,day")
+        assert report["group_by"] == ["day", "model", "key"]
+        (line,) = report["data"]
+        assert (line["day"], line["model"], line["key"]) == (TODAY.isoformat(), "up/m", key["id"])
+
+
 async def test_a_subtree_is_summed_alone(tmp_path: Path) -> None:
     """S09: ``under`` counts what is below a node and nothing beside it; a key made of another tree adds nothing."""
     async with bureau(tmp_path) as desk:
@@ -110,6 +121,7 @@ async def test_one_request_is_shown_with_every_attempt_and_entry(tmp_path: Path)
             key["id"],
         )
         assert (found["tokens"]["input"], found["tokens"]["output"]) == (1000, 100)
+        assert found["safety"] is None
         rates = found["price"]["rates"]
         assert (1000 * rates["input"] + 100 * rates["output"]) == 4_500_000_000
         assert [(one["outcome"], one["cost_usd"], one["upstream_request_id"]) for one in found["attempts"]] == [

@@ -113,8 +113,8 @@ async def test_answers_are_what_the_document_says(tmp_path: Path) -> None:
         price = {"host": "up", "model": "m", "input_usd_per_1m": "3", "output_usd_per_1m": "15"}
         tiers = [{"above_tokens": 200_000, "input_usd_per_1m": "6", "output_usd_per_1m": "22.5"}]
         await step("POST", "/admin/prices", {**price, "tiers": tiers}, 201)
-        reports = ("prices", "prices/versions", "tiers", "usage", "audit", "ledger", "config", "health", "openapi.json")
-        for path in reports:
+        reports = ("prices", "prices/versions", "tiers", "usage", "safety", "audit", "ledger", "config", "health")
+        for path in (*reports, "openapi.json"):
             await step("GET", f"/admin/{path}")
         await step("GET", "/admin/usage/{request_id}", status=404)
         await step("POST", "/admin/reload")

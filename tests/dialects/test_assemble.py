@@ -144,3 +144,18 @@ def test_whatever_a_host_says_nothing_breaks(deltas: list[dict[str, Any]], odd: 
     chunks = [chunk(delta, logprobs=odd) for delta in deltas]
     whole = assemble(chunks, IDENTITY)
     assert (whole is None) == (not chunks)
+
+
+def test_of_safety_results_the_worst_stands() -> None:
+    """Each of several is about another stretch of the answer: a later one that is safe takes nothing back."""
+    safe, high = ({"hate": {"filtered": False, "severity": word}} for word in ("safe", "high"))
+    chunks = [chunk({"content": "a"}, content_filter_results=found) for found in (safe, high, safe)]
+    assert only([*chunks, chunk({}, "stop")])["content_filter_results"] == high
+
+
+def test_the_prompts_results_are_told_once() -> None:
+    """Of the chunks that an answer is split into, the first has them."""
+    found = [{"prompt_index": 0, "content_filter_results": {}}]
+    reply = {**HEAD, "choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}]}
+    chunks = split_reply({**reply, "prompt_filter_results": found})
+    assert [one.get("prompt_filter_results") for one in chunks] == [found, None]

@@ -10,6 +10,7 @@ from tollhouse.errors import (
     UpstreamAuth,
     UpstreamBadResponse,
     UpstreamFault,
+    UpstreamFiltered,
     UpstreamModelMissing,
     UpstreamQuota,
     UpstreamRateLimited,
@@ -55,9 +56,11 @@ def body(message: object = "It is wrong.", **error: object) -> bytes:
         (409, body(), UpstreamRejected, 409),
         (413, b"<html>", UpstreamRejected, 413),
         (422, b'{"detail":[{"loc":["body"],"msg":"x"}]}', UpstreamRejected, 422),
-        (451, body(code="content_policy_violation"), UpstreamRejected, 451),
-        (400, body(code="content_filter"), UpstreamRejected, 400),
-        (403, body(metadata={"reasons": ["x"], "flagged_input": "y"}), UpstreamRejected, 403),
+        (451, body(code="content_policy_violation"), UpstreamFiltered, 451),
+        (400, body(code="content_filter"), UpstreamFiltered, 400),
+        (403, body(metadata={"reasons": ["x"], "flagged_input": "y"}), UpstreamFiltered, 403),
+        (403, body("Blocked by guardrails: jailbreaking 0.98 > 0.8"), UpstreamFiltered, 403),
+        (403, b'{"object":"error","type":"guardrail_error","message":{"scores":{}}}', UpstreamFiltered, 403),
         (408, b"", UpstreamTimeout, 504),
         (504, b"<html>", UpstreamTimeout, 504),
         (524, b"<html>", UpstreamTimeout, 504),
@@ -234,3 +237,42 @@ def test_retry_after(headers: dict[str, str], wait_s: int | None) -> None:
     assert retry_after_s(headers) == wait_s
     fault = fault_of_reply(429, headers, b"")
     assert fault.headers == ({} if wait_s is None else {"retry-after": str(wait_s)})
+
+
+def test_a_filter_tells_what_it_found() -> None:
+    """The results of Azure's filter reach the client, in whichever place they stand, and nothing else beside them."""
+    hate = {"filtered": True, "severity": "high", "citation": SECRET}
+    odd = {"jailbreak": {"filtered": False, "detected": False}, "sexual": 7, "error": {"code": 1}, SECRET: hate}
+    inner = {"code": SECRET, "content_filter_result": {"hate": hate, **odd}, "revised_prompt": SECRET}
+    fault = fault_of_reply(400, {}, body(code="content_filter", innererror=inner))
+    told = fault.body("r")["error"]
+    found = {
+        "hate": {"filtered": True, "severity": "high"},
+        "jailbreak": {"filtered": False, "detected": False},
+    }
+    assert told["innererror"] == {
+        "code": "ResponsibleAIPolicyViolation",
+        "content_filter_result": found,
+        "content_filter_results": found,
+    }
+    assert (told["code"], told["error_id"], fault.status) == ("content_filter", "CONTENT_POLICY_VIOLATION", 400)
+    assert SECRET not in json.dumps(told)
+
+
+def test_a_filter_of_responses_tells_it_in_a_list() -> None:
+    """Azure's Responses API lists what it found; OpenRouter names the categories alone."""
+    found = {"source_type": "prompt", "blocked": True, "content_filter_results": {"violence": {"filtered": True}}}
+    fault = fault_of_reply(400, {}, body(code="content_filter", content_filters=[found, 7]))
+    assert fault.body("r")["error"]["innererror"]["content_filter_result"] == {"violence": {"filtered": True}}
+    named = fault_of_reply(403, {}, body(metadata={"reasons": ["violence/graphic", 7], "flagged_input": SECRET}))
+    assert named.body("r")["error"]["innererror"]["content_filter_result"] == {
+        "violence": {"filtered": True, "detected": True}
+    }
+    assert named.code == "content_filter"
+
+
+@pytest.mark.parametrize("inner", [None, 7, [], {}, {"content_filter_result": 7}, {"content_filter_results": {"a": 1}}])
+def test_a_filter_may_say_nothing(inner: Any) -> None:
+    """Without results there is no member for them."""
+    fault = fault_of_reply(400, {}, body(code="content_filter", innererror=inner))
+    assert "innererror" not in fault.body("r")["error"]

@@ -175,6 +175,11 @@ def test_configuration_in_pages_is_valid(page: Path, tmp_path: Path) -> None:
             (tmp_path / Path(secret).name).write_text("sk-x")
             text = text.replace(secret, str(tmp_path / Path(secret).name))
         file.write_text(text)
+        for terms in re.findall(r'^file = "([^"]+)"', text, re.MULTILINE):
+            (tmp_path / terms).write_text("a term\n")
+        for texts in re.findall(r"^texts = \[(.*)\]", text, re.MULTILINE):
+            for folder in re.findall(r'"([^"]+)"', texts):
+                (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         config.load(file, {**environ, **dict.fromkeys(named, "sk-x")}, CATALOGUE.providers)
 
 

@@ -20,11 +20,13 @@ def wrong_inputs(rule: Inputs) -> Iterator[tuple[str, Any]]:
     if isinstance(rule.text, Text) and rule.text.low:
         yield from (("", ""), ("[0]", [""]))
     yield from (("[0]", [KINDS[kind]]) for kind in ("null", "boolean", "decimal"))
-    yield from ((f"[0]{path}", [value]) for path, value in wrong(TOKEN_ID) if type(value) is int)
-    yield from ((f"[0][1]{path}", [[1, value]]) for path, value in wrong(TOKEN_ID))
+    if list in rule.rules:
+        yield from ((f"[0]{path}", [value]) for path, value in wrong(TOKEN_ID) if type(value) is int)
+        yield from ((f"[0][1]{path}", [[1, value]]) for path, value in wrong(TOKEN_ID))
     yield "[0]", [[]]
     for first, item in OTHERS.items():
-        yield from (("[1]", [item, other]) for second, other in OTHERS.items() if first != second)
+        at = "[1]" if type(item) in rule.rules else "[0]"
+        yield from ((at, [item, other]) for second, other in OTHERS.items() if first != second)
 
 
 def body(endpoint: str, model: str, spoil: Wrong | None = None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from tests.fuzz import (
     gateway,
     http_server,
     json_guard,
+    safety_text,
     upstream_answers,
     upstream_client,
 )
@@ -17,6 +18,7 @@ TARGETS: dict[str, Opener] = {
     "upstream-client": upstream_client.opened,
     "event-stream": event_stream.opened,
     "json-guard": json_guard.opened,
+    "safety-text": safety_text.opened,
     "gateway": gateway.opened,
     "chat-types": gateway.opened_for_types,
     "config-files": config_files.opened,

@@ -25,6 +25,7 @@ COUNTS = {
     "upstream-client": 80,
     "event-stream": 800,
     "json-guard": 4000,
+    "safety-text": 150,
     "gateway": 350,
     "chat-types": 150,
     "config-files": 700,

@@ -8,6 +8,7 @@ from tests.fakes.door import HELLO
 SECRET = "sk-upstream-CANARY-0123456789abcdef"
 ASK = {"model": "both", **HELLO}
 STREAM = {**ASK, "stream": True}
+MARKS = {"_remaining_credits", "_balance_warning", "prompt_filter_results", "completion_filter_results"}
 FAST = "[timeouts]\nconnect_s = 0.5\nfirst_byte_s = 0.4\nidle_s = 0.4\ntotal_s = 5.0\n"
 
 
@@ -22,11 +23,11 @@ def hosts(*upstreams: ChaosUpstream | int | str, more: str = "") -> str:
 
 
 def unmarked(value: Any) -> Any:
-    """An answer without what Tollhouse says in it of money: all that the host said."""
+    """An answer without what Tollhouse says in it of money and of safety: all that the host said."""
     if not isinstance(value, dict):
         return value
     assert value.keys() >= {"_remaining_credits", "_balance_warning"}
-    kept = {name: held for name, held in value.items() if name not in {"_remaining_credits", "_balance_warning"}}
+    kept = {name: held for name, held in value.items() if name not in MARKS}
     if isinstance(usage := kept.get("usage"), dict):
         kept["usage"] = {name: count for name, count in usage.items() if name != "cost"}
     return kept

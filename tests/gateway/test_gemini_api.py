@@ -112,7 +112,8 @@ async def test_a_host_that_speaks_the_dialect_is_passed_through() -> None:
     assert SECRET.encode() in sent.head
     found = answer.json
     assert found.pop("_remaining_credits", 0) is None
-    found.pop("_balance_warning")
+    for name in ("_balance_warning", "prompt_filter_results", "completion_filter_results"):
+        found.pop(name)
     assert found["usageMetadata"].pop("cost") == 0
     assert found == host_says
     assert answer.headers["x-tollhouse-fidelity"] == "full"
@@ -306,6 +307,18 @@ async def test_tokens_are_estimated_where_the_host_cannot_say(play: bytes) -> No
         answer = await door.post(HI, HERE + ":countTokens")
     assert answer.json["totalTokens"] > 0
     assert answer.headers["x-tollhouse-target"] == "estimate"
+
+
+async def test_tokens_are_estimated_where_a_policy_guards_prompts() -> None:
+    """An alias whose policy may refuse or change prompts sends none to be counted."""
+    alias = '[safety.policies.own]\npersonal = "mask"\n[models.guarded]\ntargets = ["up/m"]\nsafety = "own"\n'
+    play = [Send(whole(b'{"totalTokens": 31}'))]
+    async with ChaosUpstream(play) as upstream, opened(gemini_host(upstream) + alias) as door:
+        guarded = await door.post(HI, "/v1beta/models/guarded:countTokens")
+        assert upstream.requests == []
+        plain = await door.post(HI, HERE + ":countTokens")
+    assert guarded.headers["x-tollhouse-target"] == "estimate"
+    assert plain.json["totalTokens"] == 31
 
 
 async def test_tokens_for_any_other_host_are_estimated() -> None:

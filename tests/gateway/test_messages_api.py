@@ -252,6 +252,17 @@ async def test_what_a_host_refuses_is_refused() -> None:
         assert (answer.status, answer.error["message"]) == (400, "no such block")
 
 
+@pytest.mark.parametrize(("keys", "asked"), [('personal = "mask"', 0), ("", 0), ("prompt = false", 1)])
+async def test_a_count_is_no_way_around_a_policy(keys: str, asked: int) -> None:
+    """Where a policy may refuse or change prompts no host is asked: the number is the estimate. Else it is."""
+    policy = f'[safety]\npolicy = "own"\n[safety.policies.own]\n{keys}\n'
+    async with ChaosUpstream([Send(whole(b'{"input_tokens":19}'))]) as up, opened(claude(up) + policy) as door:
+        answer = await ask(door, COUNT)
+        assert (answer.status, len(up.requests)) == (200, asked)
+        assert answer.headers["x-tollhouse-target"] == ("up/claude-x" if asked else "estimate")
+        assert door.idle
+
+
 async def test_other_hosts_are_not_asked_to_count() -> None:
     """The number is the estimate, and grows with the prompt."""
     async with ChaosUpstream([Send(completion())]) as up, opened(hosts(up)) as door:

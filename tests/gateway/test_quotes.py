@@ -12,13 +12,14 @@ import pytest
 from tests.gateway.counting_house import CATALOGUE, USD, Asking, House, asking, opened_house
 from tollhouse import config
 from tollhouse.cli.assembly import Assembler
-from tollhouse.errors import InvalidRequest, ModelNotFound, RateLimited
+from tollhouse.errors import Fault, Forbidden, InvalidRequest, ModelNotFound, RateLimited
 from tollhouse.gateway import router
 from tollhouse.gateway.gate import Gate
 from tollhouse.gateway.limits import Limits
 from tollhouse.gateway.needs import CHAT, chat_needs
 from tollhouse.gateway.quotes import QuotePage
 from tollhouse.ledger.pricebook import PriceBook
+from tollhouse.safety.classifier import NAME
 from tollhouse.telemetry.metrics import Metrics
 from tollhouse.types.tenancy import Principal
 from tollhouse.validate.chat import read_chat
@@ -35,10 +36,16 @@ output_tokens = 4000
 {prices}
 """
 PRICED = "input_usd_per_1m = {0}\noutput_usd_per_1m = {1}"
+JUDGES = (
+    '[safety.judges.guard]\nkind = "webhook"\nurl = "https://judge.example/"\n'
+    '[safety.judges.other]\nkind = "webhook"\nurl = "https://other.example/"\n'
+    '[safety]\npolicy = "guarded"\n[safety.policies.guarded]\njudges = ["guard"]\n'
+)
 SETTINGS = (
     '[models.both]\ntargets = ["cheap/m", "dear/m", "bare/m"]\n'
     "[tiers.small]\nrequests_per_minute = 5\nconcurrent = 1\n"
     "[discovery]\nenvironment = false\nloopback = false\n[embedded]\nsim = false\nguide = false\ntiny = false\n"
+    + JUDGES
     + HOST.format(name="cheap", secret=SECRET, prices=PRICED.format(1, 2))
     + HOST.format(name="dear", secret=SECRET, prices=PRICED.format(10, 20))
     + HOST.format(name="bare", secret=SECRET, prices="")
@@ -106,6 +113,47 @@ async def test_the_highest_price_is_what_would_be_held(tmp_path: Path) -> None:
             hold.release()
             visit.part()
             assert Decimal(page["lowest_usd"]) < Decimal(page["highest_usd"])
+
+
+@pytest.mark.parametrize("model", [None, "tollhouse/safety", NAME, "tollhouse/judge/guard"])
+async def test_what_is_judged_here_is_free(tmp_path: Path, model: str | None) -> None:
+    """Moderations of the classifier or of a judge that the key may ask cost nothing, take no tokens, and go nowhere."""
+    async with opened_desk(tmp_path) as desk:
+        body = {"input": ["hello", "there"], **({} if model is None else {"model": model})}
+        page = await desk.quote(await desk.caller(0), body, "kind=moderations", x_max_cost_usd="0")
+        (target,) = page["targets"]
+        asked = model if model == "tollhouse/judge/guard" else "tollhouse/safety"
+        assert (target["target"], target["price"]["free"], target["upstream_body"]) == (asked, True, None)
+        assert (page["kind"], page["model"]) == ("moderations", model or "tollhouse/safety")
+        assert (page["lowest_usd"], page["highest_usd"], page["refusal"], page["dropped"]) == ("0.00", "0.00", None, [])
+        assert page["limits"]["tokens_counted"] == 0
+        assert page["prompt_tokens_estimated"] > 0
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"model": "tollhouse/judge/none", "input": "x"}, ModelNotFound),
+        ({"model": "tollhouse/judge/other", "input": "x"}, Forbidden),
+        ({"model": "tollhouse/judge/guard", "input": ["x"] * 33}, InvalidRequest),
+        ({"input": [{"type": "image_url", "image_url": {"url": "https://x.example/i.png"}}]}, InvalidRequest),
+        ({"input": []}, InvalidRequest),
+    ],
+)
+async def test_what_would_not_be_judged_here_is_refused(tmp_path: Path, body: object, kind: type[Fault]) -> None:
+    """A judge that is not there or not the key's, too many texts, and what is no text are refused as there."""
+    async with opened_desk(tmp_path) as desk:
+        who = await desk.caller()
+        with pytest.raises(kind):
+            await desk.send(who, body, "kind=moderations")
+
+
+async def test_moderations_of_a_host_are_quoted_as_its_own(tmp_path: Path) -> None:
+    """Any other model is quoted at its host."""
+    async with opened_desk(tmp_path) as desk:
+        page = await desk.quote(await desk.caller(), {"model": "cheap/m", "input": "x"}, "kind=moderations")
+        assert [target["target"] for target in page["targets"]] == ["cheap/m"]
+        assert page["targets"][0]["upstream_body"]["input"] == "x"
 
 
 async def test_a_quote_tells_the_way(tmp_path: Path) -> None:

@@ -111,7 +111,8 @@ async def test_of_a_form_nothing_is_changed_but_the_model(kind: str) -> None:
         assert door.idle
 
 
-DEFAULTS = {kind.path: kind.model for kind in KINDS if kind.model is not None}
+DEFAULTS = {kind.path: kind.model for kind in KINDS if kind.model is not None and kind.path != "moderations"}
+"""Moderations without a model are answered by the classifier inside."""
 
 
 @pytest.mark.parametrize("kind", DEFAULTS)

@@ -19,7 +19,8 @@ EVENTS = chunked(messages.OPENING, messages.WORD, messages.ENDING)
 WHOLE = whole(json.dumps(messages.NATIVE).encode())
 OBJECTS = gemini.events(gemini.said("Hel"), gemini.said("lo", finishReason="STOP"))
 OBJECT = whole(json.dumps(gemini.said("Hello", finishReason="STOP")).encode())
-MONEY = ("_remaining_credits", "_balance_warning")
+BESIDE = ("_remaining_credits", "_balance_warning", "prompt_filter_results", "completion_filter_results")
+"""Money and safety, which each answer is told anew: in a stream, in its last event."""
 
 
 async def claude(door: Door, **more: Any) -> Answer:
@@ -35,10 +36,10 @@ async def google(door: Door, *, stream: bool, **more: Any) -> Answer:
 
 
 def message_of(answer: Answer, *, stream: bool) -> Any:
-    """Anthropic's message, without money."""
+    """Anthropic's message, without what stands beside it."""
     found = assembled(answer.body) if stream else answer.json
     found["usage"].pop("cost", None)
-    return {name: value for name, value in found.items() if name not in MONEY}
+    return {name: value for name, value in found.items() if name not in BESIDE}
 
 
 @pytest.mark.parametrize("first", [False, True])

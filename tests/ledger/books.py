@@ -93,10 +93,10 @@ HOLDS = (
     # Resolved after a crash: 100 * 100 + 300 * 200 = 70,000, on the postpaid organisation's key, a day later.
     hold(5, "host/plain", state="expired", price=2, charge=70_000, input=100, output=300, estimated=1, interrupted=1)
     | {"key": 6, "chain": 2, "payer": 1, "opened_at": (MARCH_29 + 86_400) * 1_000_000, "attempts": "[]"},
-    hold(6, "host/free", price=3, input=10, output=20),
+    hold(6, "host/free", price=3, input=10, output=20, safety="{}"),
     # An image and half a nano-USD for the request, in the first second of April in Berlin; 30,000 were given back.
     hold(7, "host/pictures", price=4, charge=40_001, images=1)
-    | {"kind": "images/generations", "opened_at": (APRIL_IN_BERLIN + 1) * 1_000_000},
+    | {"kind": "images/generations", "opened_at": (APRIL_IN_BERLIN + 1) * 1_000_000, "safety": '{"policy":"p"}'},
 )
 DAY = MARCH_29 // 86_400
 USAGE = (

@@ -36,6 +36,7 @@ UNTOUCHED = {
     "closed_at": None,
     "target": "",
     "attempts": "[]",
+    "safety": "",
     "state": "open",
 }
 
@@ -203,3 +204,21 @@ async def test_what_is_undone_counts_in_the_day_of_its_hold(tmp_path: Path, seco
         assert bench.rows("SELECT node, window_start, amount FROM spend") == [(*place, 0)]
         bench.now_us -= 86_400_000_000
         assert bench.ledger.standing(bench.principal()).budgets[0].spent_nusd == 0
+
+
+async def test_what_was_found_is_written_with_the_end(tmp_path: Path) -> None:
+    """The safety of a request stands in its row, whether it was settled or released, and is counted by day and key."""
+    async with opened(tmp_path) as bench:
+        await bench.credit(1_000_000)
+        found = (("prompt", "hate", 2, False), ("completion", "hate", 3, True))
+        for count in range(3):
+            hold = bench.reserve(1_000)
+            hold.safety, hold.found = '{"policy":"p"}', found[: count + 1]
+            if count:
+                hold.settle(bid(1_000), USAGE)
+            else:
+                hold.release()
+            assert (await settled_row(bench))["safety"] == '{"policy":"p"}'
+        day = NOON_US // 86_400_000_000
+        counted = [(day, KEY, "completion", "hate", 3, 1, 2), (day, KEY, "prompt", "hate", 2, 0, 3)]
+        assert bench.rows("SELECT * FROM safety_day ORDER BY side") == counted

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tollhouse.errors import InternalError, StorageUnavailable
-from tollhouse.ledger.journal import MAX_BATCH, MAX_GROUPS, PATIENCE_S, Journal
+from tollhouse.ledger.journal import LONG_REST_S, MAX_BATCH, MAX_GROUPS, PATIENCE_S, REST_S, Journal
 from tollhouse.types.ledger import AddAccount
 
 DOWN = StorageUnavailable("The disk is full.")
@@ -86,6 +86,32 @@ async def test_the_writer_is_called_by_whoever_waits() -> None:
     journal.land(1, {})
     await waiter
     await journal.durable(number)
+    assert hand.kicks == 1
+
+
+async def test_a_deferred_group_rests_longer_and_goes_with_any_other() -> None:
+    """The writer is not called for it soon; whoever waits for something later takes it along, in its turn."""
+    journal, hand = begun()
+    journal.defer(account(1))
+    await asyncio.sleep(2 * REST_S)
+    assert (hand.kicks, journal.appended) == (0, 1)
+    waiter = await waiting(journal, journal.append(account(2)))
+    assert (hand.kicks, journal.take()) == (1, [account(1), account(2)])
+    journal.land(2, {})
+    await waiter
+
+
+async def test_a_deferred_group_is_written_in_the_end() -> None:
+    """Also where nobody ever waits for anything; once for all that were deferred meanwhile."""
+    journal, hand = begun()
+    journal.defer(account(1))
+    journal.defer(account(2))
+    await asyncio.sleep(1.5 * LONG_REST_S)
+    assert hand.kicks == 1
+    journal.land(2, {})
+    journal.defer(account(3))
+    journal.land(1, {})
+    await asyncio.sleep(1.5 * LONG_REST_S)
     assert hand.kicks == 1
 
 

@@ -140,6 +140,7 @@ def test_a_request_is_told_whole(store: SqliteStore) -> None:
         attempts=(AttemptRecord("host/pictures", "ok", "up-7"),),
         tokens=tokens(images=1),
         price_body=found.price_body,
+        safety={"policy": "p"},
         entries=(
             Entry(7, "charge", (MARCH_29 + 7) * 1_000_000, "org:org_acme", -40_001),
             Entry(7, "charge", (MARCH_29 + 7) * 1_000_000, "sys:revenue", 40_001),
@@ -157,6 +158,10 @@ def test_what_is_missing_of_a_request_is_empty(store: SqliteStore) -> None:
     assert opened is not None
     assert (opened.state, opened.closed_at_us, opened.price, opened.price_body) == ("open", None, None, {})
     assert (opened.opened_at_us, opened.entries) == ((NOW_S - 60) * 1_000_000, ())
+    assert opened.safety is None
+    clean = request(store, "req_6")
+    assert clean is not None
+    assert clean.safety == {}
     crashed = request(store, "req_5")
     assert crashed is not None
     assert (crashed.estimated, crashed.interrupted, crashed.tokens) == (True, True, tokens(input=100, output=300))

@@ -8,6 +8,7 @@ import pytest
 from tollhouse.errors import (
     UpstreamAuth,
     UpstreamFault,
+    UpstreamFiltered,
     UpstreamModelMissing,
     UpstreamRateLimited,
     UpstreamRejected,
@@ -109,7 +110,7 @@ def test_what_azure_has_not_is_another_hosts() -> None:
         (401, {"code": "401", "message": "Access denied"}, UpstreamAuth, "upstream_auth"),
         (403, {"code": "403", "message": "Public access is disabled"}, UpstreamAuth, "upstream_auth"),
         (408, {"code": "Timeout", "message": "The operation was timeout."}, UpstreamTimeout, "upstream_timeout"),
-        (400, {"code": "content_filter", "message": "filtered"}, UpstreamRejected, "content_filter"),
+        (400, {"code": "content_filter", "message": "filtered"}, UpstreamFiltered, "content_filter"),
         (400, {"code": "context_length_exceeded", "message": "too long"}, UpstreamRejected, "context_length_exceeded"),
     ],
 )

@@ -1,5 +1,6 @@
 """Bedrock's provider: addresses, headers, and what it does not serve. The rest is in the fixtures."""
 
+import json
 import zlib
 
 import pytest
@@ -48,6 +49,19 @@ def test_the_catalogue_says_what_a_model_follows() -> None:
     assert PROVIDER.encode_chat(call, target(facts=ModelFacts("m", "m"))).dropped == ("response_format",)
     cold = ModelFacts("m", "m", structured_output=True, temperature=False)
     assert PROVIDER.encode_chat(call, target(facts=cold)).dropped == ("temperature",)
+
+
+@pytest.mark.parametrize(
+    ("guardrail", "version"), [("xbgw7g293v7o:3", "3"), ("xbgw7g293v7o:DRAFT", "DRAFT"), ("xbgw7g293v7o", "DRAFT")]
+)
+def test_the_operators_guardrail_stands(guardrail: str, version: str) -> None:
+    """Every answer is given under it, and a client that names another is told that it was not used."""
+    host = Host("aws", BASE, options=(("guardrail", guardrail),))
+    wanted = {"guardrailIdentifier": "xbgw7g293v7o", "guardrailVersion": version, "trace": "enabled"}
+    for given, losses in (({}, []), ({"guardrail_config": {"guardrailIdentifier": "none"}}, ["guardrailConfig"])):
+        encoded = PROVIDER.encode_chat(ChatCall("m", {**BODY, **given}, False, False), Target(host, "x"))
+        assert json.loads(encoded.outgoing.body)["guardrailConfig"] == wanted
+        assert [loss.param for loss in encoded.losses] == losses
 
 
 def test_a_signed_host_sends_no_credential_of_its_own() -> None:

@@ -23,6 +23,7 @@ RULES = {
         "an unknown finish reason, or stop after tool calls, is OpenAI's own",
         "logprobs that tell of no token are none; audio that only holds zeros is none; obfuscation is padding",
         "a call without an id has one of ours",
+        "beside OpenAI's moderation stand its results as everybody has them",
         "of requests: Mistral's tools have no type, and its any is required; OpenRouter's models are not taken",
     ),
     "anthropic": (
@@ -87,8 +88,10 @@ _THOUGHTS = frozenset({"reasoning", "reasoning_content", "reasoning_details"})
 
 
 def _openai(answer: Tree) -> Tree:
-    rest = {name: value for name, value in answer.items() if name != "obfuscation"}
-    return {**rest, "choices": [_choice(choice) for choice in answer.get("choices") or ()]}
+    made = {"prompt_filter_results", "content_filter_results"} if answer.get("moderation") else set()
+    rest = {name: value for name, value in answer.items() if name not in {"obfuscation", *made}}
+    choices = [_choice(choice) for choice in answer.get("choices") or ()]
+    return {**rest, "choices": [{name: choice[name] for name in choice.keys() - made} for choice in choices]}
 
 
 def _choice(choice: Tree) -> Tree:

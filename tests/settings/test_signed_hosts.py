@@ -86,6 +86,12 @@ def test_a_region_that_is_none_makes_no_address(tmp_path: Path, region: str) -> 
     assert found.keys() & {"providers.amazon-bedrock.base_url", "providers.amazon-bedrock.region"}
 
 
+def test_a_guardrail_is_an_option(tmp_path: Path) -> None:
+    """Bedrock's guardrail is named with its version."""
+    found = read(tmp_path, BEDROCK + 'region = "us-east-1"\nguardrail = "xbgw7g293v7o:DRAFT"\n' + STATED, **KEYS)
+    assert dict(found.options)["guardrail"] == "xbgw7g293v7o:DRAFT"
+
+
 def test_azure_takes_a_version(tmp_path: Path) -> None:
     """The version is an option, the resource comes from the environment."""
     text = '[providers.azure]\napi_key = "env:KEY"\napi_version = "2024-10-21"\nmodels = ["my-nano"]\n'

@@ -13,6 +13,7 @@ from tollhouse.cli.models import models
 from tollhouse.cli.orgs import orgs
 from tollhouse.cli.prices import prices
 from tollhouse.cli.route import route
+from tollhouse.cli.safety import safety
 from tollhouse.cli.teams import teams
 from tollhouse.cli.tiers import tiers
 from tollhouse.cli.up import up
@@ -45,6 +46,7 @@ for command in (
     usage,
     prices,
     route,
+    safety,
     tiers,
 ):
     main.add_command(command)

@@ -15,7 +15,7 @@ import click
 NONE = "none"
 _BUDGET = re.compile(r"(?P<limit>[0-9.]+)(/(?P<period>total|day|week|month))?(@(?P<zone>[\w+/-]+))?")
 _AGE = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>[hdw])")
-_NULLABLE = frozenset({"budget", "models", "kinds", "tier", "expires_at"})
+_NULLABLE = frozenset({"budget", "models", "kinds", "tier", "safety", "expires_at"})
 _UNITS_S = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 
@@ -56,6 +56,7 @@ def read_span(_ctx: click.Context, _option: click.Parameter, value: str) -> int:
 def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What binds any node."""
     for option in (
+        click.option("--safety", help="A safety policy of the configuration, or a template; none takes it away."),
         click.option("--tier", help="Its tier of the configuration; none takes it away."),
         click.option(
             "--kind", "kinds", multiple=True, help="An endpoint it may use, as chat/completions (repeatable)."

@@ -22,18 +22,18 @@ def tiers(as_json: bool, config_file: Path | None, data_dir: Path | None) -> Non
             show_json(row)
         return
     lines = [line for row in rows for line in _lines(row)]
-    show_rows(("tier", "for", "requests/min", "tokens/min", "at once", "only flagged"), lines)
+    show_rows(("tier", "for", "requests/min", "tokens/min", "at once", "only flagged", "safety"), lines)
     if not rows:
         click.echo("No tiers: keys have no limits. Declare some with [tiers.NAME] in the configuration.", err=True)
 
 
 def _lines(tier: dict[str, Any]) -> list[tuple[object, ...]]:
-    found = [_line(tier["id"], "a key", tier["rates"])]
+    found = [_line(tier["id"], "a key", tier["rates"], tier["safety"] or None)]
     if any(value for value in tier["per_model"].values()):
         found.append(_line(tier["id"], "each model", tier["per_model"]))
     return found + [_line(tier["id"], name, rates) for name, rates in tier["models"].items()]
 
 
-def _line(name: str, what: str, rates: dict[str, Any]) -> tuple[object, ...]:
+def _line(name: str, what: str, rates: dict[str, Any], safety: str | None = None) -> tuple[object, ...]:
     soft = ", ".join(rates["soft"]) or None
-    return name, what, rates["requests_per_minute"], rates["tokens_per_minute"], rates["concurrent"], soft
+    return name, what, rates["requests_per_minute"], rates["tokens_per_minute"], rates["concurrent"], soft, safety

@@ -67,6 +67,20 @@ def _sums(sums: dict[str, Any]) -> list[object]:
     return [sums["requests"], read, written, sums["cost_usd"]]
 
 
+def _found(safety: dict[str, Any] | None) -> str:
+    """What was found in a request's texts, and what was withheld."""
+    if safety is None:
+        return "nobody looked"
+    said = [
+        f"{side}: {', '.join(f'{category} {severity}' for category, severity in safety[side].items())}"
+        for side in ("prompt", "completion")
+        if side in safety
+    ]
+    said += [f"blocked: {safety['blocked']}"] if "blocked" in safety else []
+    said += [f"did not answer: {', '.join(safety['failed'])}"] if "failed" in safety else []
+    return "; ".join(said) or "nothing was found"
+
+
 def _show_request(request: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         show_json(request)
@@ -82,6 +96,7 @@ def _show_request(request: dict[str, Any], *, as_json: bool) -> None:
             ("model", f"{plain(request['model'])} -> {plain(request['target'])}"),
             ("tokens", used or "none"),
             ("cost", f"${request['cost_usd']} of ${request['held_usd']} held"),
+            ("safety", _found(request["safety"])),
         ]
     )
     for title, rows, names in (

@@ -1,7 +1,8 @@
 """The whole answer that the chunks of a stream make, in the inner form: the other way round from `split_reply`. Pure.
 
 `gateway.replaying` keeps answers whole, so that one that was streamed can be given again in either way. What a stream
-says in pieces is joined (text, thoughts, arguments of calls); of what is said more than once, the last word counts.
+says in pieces is joined (text, thoughts, arguments of calls); of what is said more than once, the last word counts, and
+of safety results the worst.
 Tool calls get the ids that the writer of the stream gave them, for both are minted from the answer's id.
 """
 
@@ -9,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tollhouse.dialects.client import Identity
+from tollhouse.dialects.filtered import RESULTS, worse
 from tollhouse.dialects.finish import finish_reason
 from tollhouse.dialects.tools import ToolCalls
 
@@ -56,7 +58,10 @@ class _Choice:
         """Takes one choice of a chunk in."""
         delta = part["delta"]
         self._reason = self._reason or part.get("finish_reason")
-        self._extras |= {name: value for name, value in part.items() if name not in _OWN and value is not None}
+        extras = {name: value for name, value in part.items() if name not in _OWN and value is not None}
+        if RESULTS in extras and RESULTS in self._extras:  # each is of another stretch of the answer
+            extras[RESULTS] = worse(self._extras[RESULTS], extras[RESULTS])
+        self._extras |= extras
         if isinstance(logprobs := part.get("logprobs"), dict):
             self._logprobs = self._logprobs or {"content": [], "refusal": []}
             for name in self._logprobs:

@@ -5,13 +5,18 @@ needs is in the `Writer` made for it. Answers arrive in the inner form (`docs/di
 speaks the same dialect (``native``), as its own objects.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from msgspec import Struct
 
+from tollhouse.dialects.reported import Reported
+from tollhouse.dialects.spoken import Said
 from tollhouse.errors import Fault
 from tollhouse.types.calls import ChatCall, Usage
+
+NO_RESULTS: Mapping[int, Mapping[str, Any]] = MappingProxyType({})
 
 
 class Identity(Struct, frozen=True):
@@ -30,9 +35,22 @@ class Account(Struct, frozen=True):
     cost_nusd: int
     notes: Mapping[str, Any]
     """Members that every answer carries (`gateway.annotate.notes`)."""
+    results: Mapping[int, Mapping[str, Any]] = NO_RESULTS
+    """``content_filter_results`` of each choice, for dialects with `ClientDialect.by_choice`; of others ``notes`` holds
+    them."""
 
 
-class Writer(Protocol):
+class Counted(Protocol):
+    """What a stream is metered by where its host does not say."""
+
+    def tokens(self) -> int:
+        """About how many tokens the client has been given; 0 before the first."""
+
+    def sound_tokens(self) -> int:
+        """How many of them are sound."""
+
+
+class Writer(Counted, Protocol):
     """One streamed answer, as bytes. It takes the chunks over: the dicts given to `encode` are changed."""
 
     def encode(self, chunks: Iterable[dict[str, Any]]) -> bytes:
@@ -47,18 +65,14 @@ class Writer(Protocol):
     def heartbeat(self) -> bytes:
         """An event that says nothing, whatever was said before."""
 
-    def tokens(self) -> int:
-        """About how many tokens the client has been given; 0 before the first."""
-
-    def sound_tokens(self) -> int:
-        """How many of them are sound."""
-
 
 class ClientDialect(Protocol):
     """A dialect that clients speak."""
 
     name: str
     """As `Provider.dialect`."""
+    by_choice: bool
+    """Whether clients look for safety results on each choice."""
 
     def read(self, body: bytes, path: str, headers: dict[bytes, bytes]) -> ChatCall:
         """The call of a request. ``path`` is what the braces of the route stand for, empty where it has none; the names
@@ -83,6 +97,12 @@ class ClientDialect(Protocol):
 
     def native_told(self, answer: dict[str, Any], call: ChatCall) -> Writer:
         """A writer that has told a whole answer of such a host, for what it counts. ``answer`` is not changed."""
+
+    def heard(self, piece: Mapping[str, Any]) -> Iterator[Said]:
+        """What one of the dialect's own objects says: a whole answer, or an event of a stream."""
+
+    def reported(self, piece: Mapping[str, Any]) -> Iterator[Reported]:
+        """What the host says of safety in such an object."""
 
     def error(self, fault: Fault, request_id: str) -> dict[str, Any]:
         """The JSON of a failure."""

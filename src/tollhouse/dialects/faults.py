@@ -3,6 +3,7 @@
 Providers call `fault_of_reply` for an answer that is not 200 and `fault_of_object` for an error inside one that is.
 A host's own words reach a client only where the client's request was refused, only from the members ``message``,
 ``param`` and ``code`` of its error object, cut short and with everything like a credential taken out: hosts print keys.
+A refusal for what the request says (`UpstreamFiltered`) tells the results of the host's filter too.
 """
 
 import re
@@ -12,10 +13,13 @@ from typing import Any
 
 import msgspec
 
+from tollhouse.dialects.filtered import Results, detect, results_of_error
+from tollhouse.dialects.moderation import category_of
 from tollhouse.errors import (
     UpstreamAuth,
     UpstreamBadResponse,
     UpstreamFault,
+    UpstreamFiltered,
     UpstreamModelMissing,
     UpstreamQuota,
     UpstreamRateLimited,
@@ -34,6 +38,8 @@ _decode = msgspec.json.Decoder().decode
 _MODEL = frozenset({"model_not_found", "invalid_model", "model_not_available", "model_not_supported"})
 _POLICY = frozenset({"content_filter", "content_policy_violation", "moderation_blocked"})
 _BAD_REQUEST = frozenset({"invalid_request_error", "bad_request_error", "invalid_argument", "badrequesterror"})
+_FORBIDDEN, _GUARDRAIL = 403, "guardrail"
+_MOST_REASONS = 64
 _REFUSALS = frozenset({400, 404, 409, 413, 422, 451})
 _TOO_LONG = re.compile(r"context[ _](length|window|size)|prompt is too long|too many (input )?tokens", re.IGNORECASE)
 
@@ -108,8 +114,8 @@ def _fault(status: int, headers: Mapping[str, str], error: dict[str, Any]) -> Up
     words = _words(error)
     if words & _MODEL or (status == 404 and "model" in str(error.get("message", "")).lower()):
         return UpstreamModelMissing(_text(error, "The upstream host has no such model."), status=404)
-    if words & _POLICY or _is_flagged(error):
-        return _rejected(status if 400 <= status < 500 else 400, error)
+    if words & _POLICY or _is_flagged(status, error):
+        return _filtered(status if 400 <= status < 500 else 400, error)
     rows = [row for row in _HOST_FAULTS if words & row[1]] or [row for row in _HOST_FAULTS if status in row[0]]
     if rows:
         _, _, kind, message = rows[0]
@@ -125,6 +131,30 @@ def _rejected(status: int, error: dict[str, Any]) -> UpstreamRejected:
     if _TOO_LONG.search(message) and status in (400, 413, 422):
         code = "context_length_exceeded"
     return UpstreamRejected(message, status=status, param=_name(error.get("param")), code=code)
+
+
+def _filtered(status: int, error: dict[str, Any]) -> UpstreamFiltered:
+    message = _text(error, "The upstream host refused the request for what it says.")
+    param, code = _name(error.get("param")), _name(error.get("code"))
+    told = {name: _shown(entry) for name, entry in results_of_error(error).items()}
+    results = {name: entry for name, entry in told.items() if entry} or _reasons(error)
+    return UpstreamFiltered(message, status=status, param=param, code=code, results=results)
+
+
+def _shown(entry: dict[str, Any]) -> dict[str, Any]:
+    """Of one category what may be shown: never a piece of the text, nor a word that is not known."""
+    return {name: entry[name] for name in ("filtered", "severity", "detected") if name in entry}
+
+
+def _reasons(error: dict[str, Any]) -> Results:
+    """The categories that OpenRouter names in ``metadata.reasons``."""
+    metadata = error.get("metadata")
+    reasons = metadata.get("reasons") if isinstance(metadata, dict) else None
+    results: Results = {}
+    for reason in reasons[:_MOST_REASONS] if isinstance(reasons, list) else ():
+        if category := category_of(reason):
+            detect(results, category, filtered=True)
+    return results
 
 
 def _text(error: dict[str, Any], otherwise: str) -> str:
@@ -150,10 +180,16 @@ def _words(error: dict[str, Any]) -> set[str]:
     return {word.lower() for word in found if isinstance(word, str)}
 
 
-def _is_flagged(error: dict[str, Any]) -> bool:
-    """A 403 that is about the request's content: taken for a bad credential, it would let a client disable the key."""
+def _is_flagged(status: int, error: dict[str, Any]) -> bool:
+    """A 403 that is about the request's content: taken for a bad credential, it would let a client disable the key.
+
+    OpenRouter tells it in ``metadata``; Mistral answers so where one of a request's ``guardrails`` is crossed
+    (https://docs.mistral.ai/capabilities/guardrailing).
+    """
     metadata = error.get("metadata")
-    return isinstance(metadata, dict) and ("flagged_input" in metadata or "reasons" in metadata)
+    if isinstance(metadata, dict) and ("flagged_input" in metadata or "reasons" in metadata):
+        return True
+    return status == _FORBIDDEN and any(_GUARDRAIL in str(error.get(name)).lower() for name in ("type", "message"))
 
 
 def _error_of_body(body: bytes) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 BROKEN = "error"
 """What OpenRouter and its like say of an answer that failed at its host."""
+WITHHELD = "content_filter"
+"""What goes over any other reason, also one that was said before: what is left of an answer is not what was written."""
 
 _UNFINISHED = {
     "length": "length",

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from tollhouse.dialects.client import Account
-from tollhouse.dialects.finish import finish_reason
+from tollhouse.dialects.finish import WITHHELD, finish_reason
 from tollhouse.dialects.replies import normalise_reply, split_reply
 from tollhouse.dialects.tokens import TOKENS_PER_CALL, Tally
 from tollhouse.dialects.tools import ToolCalls
@@ -99,6 +99,9 @@ class ChatStream:
 
     def finish(self, account: Account) -> bytes:
         """The end, with the usage as it was metered and what it cost."""
+        for index, results in account.results.items():
+            if (state := self._choices.get(index)) is not None:
+                state.extras[1]["content_filter_results"] = results
         return self.end(priced(usage_object(account.usage, account.raw), account.cost_nusd), account.notes)
 
     def end(self, usage: dict[str, Any] | None, notes: Mapping[str, Any] | None = None) -> bytes:
@@ -216,7 +219,7 @@ class ChatStream:
         opener = None if index in self._choices else self._open(index)
         state = self._choices[index]
         deltas = self._deltas(state, index, choice["delta"])
-        ended = reason is not None and state.reason is None
+        ended = reason is not None and (state.reason is None or reason == WITHHELD)
         if ended:
             state.reason = reason
         if not deltas and ended:

@@ -1,5 +1,6 @@
 """OpenAI's chat completions as a client's dialect. It is the inner form too, so there is nothing to pass through."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -7,6 +8,8 @@ import msgspec
 from tollhouse.dialects.client import Account, Identity, Writer
 from tollhouse.dialects.openai import ChatStream
 from tollhouse.dialects.replies import normalise_reply
+from tollhouse.dialects.reported import Reported, reported
+from tollhouse.dialects.spoken import Said, said_in_reply
 from tollhouse.dialects.usage import priced
 from tollhouse.errors import Fault
 from tollhouse.types.calls import ChatCall
@@ -21,6 +24,7 @@ class OpenAIClient:
     __slots__ = ()
 
     name = "openai"
+    by_choice = True
 
     def read(self, body: bytes, path: str, headers: dict[bytes, bytes]) -> ChatCall:
         """The call of a request body."""
@@ -33,6 +37,10 @@ class OpenAIClient:
         if isinstance(usage := reply.get("usage"), dict):
             reply["usage"] = priced(usage, account.cost_nusd)
         reply.update(account.notes)
+        if account.results:
+            for choice in reply["choices"]:
+                if (results := account.results.get(choice["index"])) is not None:
+                    choice["content_filter_results"] = results
         return reply
 
     def native_reply(self, answer: dict[str, Any], call: ChatCall, account: Account) -> dict[str, Any]:
@@ -50,6 +58,14 @@ class OpenAIClient:
     def native_told(self, answer: dict[str, Any], call: ChatCall) -> Writer:
         """Never called: the inner form is this dialect."""
         raise NotImplementedError
+
+    def heard(self, piece: Mapping[str, Any]) -> Iterator[Said]:
+        """Never called for a native answer, for the inner form is this dialect."""
+        return said_in_reply(piece)
+
+    def reported(self, piece: Mapping[str, Any]) -> Iterator[Reported]:
+        """See `ClientDialect`."""
+        return reported(piece)
 
     def error(self, fault: Fault, request_id: str) -> dict[str, Any]:
         """``{"error": {...}}``."""

@@ -6,6 +6,7 @@ Fields that OpenAI does not know ride along.
 
 from typing import Any
 
+from tollhouse.dialects.filtered import PROMPT
 from tollhouse.dialects.finish import BROKEN, finish_reason
 from tollhouse.dialects.tools import arguments_text, mint_call_id
 from tollhouse.dialects.usage import tidy_usage, usage_object
@@ -39,11 +40,13 @@ def tidy_reply(reply: dict[str, Any], seed: str) -> None:
     choices = reply.get("choices")
     if not isinstance(choices, list) or not choices:
         raise UpstreamBadResponse("The upstream's answer has no choices.")
+    taken: set[int] = set()
     for position, choice in enumerate(choices):
         if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
             raise UpstreamBadResponse("The upstream's answer has a choice without a message.")
-        if type(choice.get("index")) is not int:
-            choice["index"] = position
+        if type(choice.get("index")) is not int or choice["index"] in taken:
+            choice["index"] = position if position not in taken else max(taken) + 1
+        taken.add(choice["index"])
         message = choice["message"]
         _tidy_message(message, seed, choice["index"])
         choice["finish_reason"] = finish_reason(
@@ -158,7 +161,7 @@ def _thoughts(thinking: object) -> list[str]:
 
 def split_reply(reply: dict[str, Any]) -> list[dict[str, Any]]:
     """A tidy reply as the chunks of a stream that says the same, ``usage`` left out."""
-    envelope = {key: value for key, value in reply.items() if key not in ("object", "choices", "usage")}
+    envelope = {key: value for key, value in reply.items() if key not in ("object", "choices", "usage", PROMPT)}
     chunks: list[dict[str, Any]] = []
     for choice in reply["choices"]:
         delta = dict(choice["message"])
@@ -169,6 +172,8 @@ def split_reply(reply: dict[str, Any]) -> list[dict[str, Any]]:
         said = {**rest, "delta": delta, "finish_reason": None}
         ended = {"index": choice["index"], "delta": {}, "finish_reason": choice["finish_reason"]}
         chunks += [{**envelope, "object": "chat.completion.chunk", "choices": [part]} for part in (said, ended)]
+    if PROMPT in reply:
+        chunks[0][PROMPT] = reply[PROMPT]
     return chunks
 
 

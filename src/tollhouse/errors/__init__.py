@@ -15,6 +15,7 @@ Fault
 │   ├── IdempotencyConflict   409   the first request of this Idempotency-Key runs, or has no answer to give again
 │   ├── IdempotencyMismatch   422   this Idempotency-Key stands for another request
 │   ├── MaxCostExceeded       402   the request may cost more than its own X-Max-Cost-Usd
+│   ├── ContentPolicyViolation 400  the prompt is not let through by its safety policy
 │   ├── InvalidSignature      400   a payment event that nobody we know signed
 │   ├── RequestTimeout        408   the client sent its request too slowly
 │   ├── PayloadTooLarge       413
@@ -34,6 +35,7 @@ Fault
 │   ├── UpstreamRateLimited   429
 │   ├── UpstreamUnavailable   503   the host says it cannot (UpstreamQuota: no money left), or every target failed
 │   └── UpstreamRejected      4xx   the host refused this request; its status is kept (UpstreamModelMissing: 404,
+│                                   UpstreamFiltered: its rules about content refused it,
 │                                   UpstreamUnfit: 400, the target does not honour what the client insists on,
 │                                   JsonCutShort: 400, the JSON that was asked for did not fit into the cap)
 └── OurFault         500 InternalError, 503 Draining, StorageUnavailable
@@ -47,6 +49,7 @@ from tollhouse.errors.client import (
     AccountSuspended,
     ClientFault,
     Conflict,
+    ContentPolicyViolation,
     Forbidden,
     HeadersTooLarge,
     IdempotencyConflict,
@@ -87,6 +90,7 @@ from tollhouse.errors.upstream import (
     UpstreamBadResponse,
     UpstreamDns,
     UpstreamFault,
+    UpstreamFiltered,
     UpstreamInterrupted,
     UpstreamModelMissing,
     UpstreamProtocol,
@@ -107,6 +111,7 @@ __all__ = [
     "AccountSuspended",
     "ClientFault",
     "Conflict",
+    "ContentPolicyViolation",
     "Draining",
     "Fault",
     "Forbidden",
@@ -138,6 +143,7 @@ __all__ = [
     "UpstreamBadResponse",
     "UpstreamDns",
     "UpstreamFault",
+    "UpstreamFiltered",
     "UpstreamInterrupted",
     "UpstreamModelMissing",
     "UpstreamProtocol",

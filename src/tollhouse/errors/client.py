@@ -1,5 +1,8 @@
 """The client's fault: the request is wrong. Imported through `tollhouse.errors`."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from tollhouse.errors.fault import Fault
 
 
@@ -114,6 +117,35 @@ class MaxCostExceeded(ClientFault):
     status = 402
     code = "max_cost_exceeded"
     error_id = "MAX_COST_EXCEEDED"
+
+
+class ContentPolicyViolation(ClientFault):
+    """The prompt is not let through by the safety policy that holds for it. Nothing went upstream, nothing is charged.
+
+    The body is Azure's: ``innererror.content_filter_result`` is the key on its wire, the plural the one of its
+    reference (https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-filter). ``results`` say what was
+    found, by category (`safety.results`); ``categories`` are those that were filtered: none where a judge that must be
+    heard did not answer.
+    """
+
+    code = "content_filter"
+    error_id = "CONTENT_POLICY_VIOLATION"
+
+    def __init__(self, categories: Sequence[str] = (), results: Mapping[str, Any] | None = None) -> None:
+        why = f"the safety policy filters: {', '.join(categories)}" if categories else "it could not be judged"
+        super().__init__(f"The prompt was not passed on, because {why}.", param="prompt")
+        self.categories = tuple(categories)
+        self.results = results or {}
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        """See `Fault.body`."""
+        body = super().body(request_id)
+        body["error"]["innererror"] = {
+            "code": "ResponsibleAIPolicyViolation",
+            "content_filter_result": self.results,
+            "content_filter_results": self.results,
+        }
+        return body
 
 
 class InvalidSignature(ClientFault):

@@ -1,5 +1,8 @@
 """The upstream's fault: another machine failed. Imported through `tollhouse.errors`."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from tollhouse.errors.fault import Fault
 
 
@@ -136,6 +139,40 @@ class UpstreamRejected(UpstreamFault):
     def __init__(self, message: str, *, status: int, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message, param=param, code=code)
         self.status = status
+
+
+class UpstreamFiltered(UpstreamRejected):
+    """The host's own rules about content refused this request.
+
+    ``results`` are what it found, by category (`dialects.filtered`); the body holds them where `ContentPolicyViolation`
+    has them. Empty: it does not say.
+    """
+
+    code = "content_filter"
+    error_id = "CONTENT_POLICY_VIOLATION"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        param: str | None = None,
+        code: str | None = None,
+        results: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, status=status, param=param, code=code)
+        self.results = results or {}
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        """See `Fault.body`."""
+        body = super().body(request_id)
+        if self.results:
+            body["error"]["innererror"] = {
+                "code": "ResponsibleAIPolicyViolation",
+                "content_filter_result": self.results,
+                "content_filter_results": self.results,
+            }
+        return body
 
 
 class JsonCutShort(UpstreamRejected):

@@ -34,10 +34,10 @@ from tollhouse.gateway.continuation import Transcript
 from tollhouse.gateway.fidelity import fidelity_lines
 from tollhouse.gateway.trial import Trial, conceal, name_host
 from tollhouse.ledger.prices import Bid
-from tollhouse.routing.course import Course, Hedge, Step
+from tollhouse.routing.course import FIRST, Course, Hedge, Step
 from tollhouse.routing.health import Health
 from tollhouse.routing.health import Trial as Ticket
-from tollhouse.routing.outcomes import Outcome, classify
+from tollhouse.routing.outcomes import GONE, OK, Outcome, classify
 from tollhouse.routing.pace import retry_after_s
 from tollhouse.settings.routing import DEFAULT_POLICY, RoutePolicy
 from tollhouse.snapshot import Snapshot
@@ -62,46 +62,29 @@ class Held(Protocol):
 T = TypeVar("T")
 
 
-class Attempts:
+class Attempts(Struct, eq=False):
     """The attempts of one call."""
 
-    __slots__ = (
-        *(
-            "_bids",
-            "_course",
-            "_faults",
-            "_goes_on",
-            "_health",
-            "_metrics",
-            "_now",
-            "_overtaken",
-            "_policy",
-            "_snapshot",
-        ),
-        *("_stream", "_ticket", "fidelity", "log", "records", "won"),
-    )
-
-    def __init__(
-        self, snapshot: Snapshot, bids: tuple[Bid, ...], health: Health, metrics: Metrics, now: Callable[[], float]
-    ) -> None:
-        self._snapshot = snapshot
-        self._bids = bids
-        self._health = health
-        self._metrics = metrics
-        self._now = now
-        self._policy = DEFAULT_POLICY
-        self._course: Course | None = None
-        self._faults: list[UpstreamFault] = []
-        self._ticket: Ticket | None = None
-        self._stream = self._overtaken = self._goes_on = False
-        self.fidelity = "report"
-        """What is done about parameters that a target does not honour (`gateway.fidelity`)."""
-        self.log: list[tuple[str, str]] = []
-        """For each attempt, the target's id and ``ok`` or the code of its fault."""
-        self.records: tuple[AttemptRecord, ...] = ()
-        """The same for the ledger."""
-        self.won: Trial | None = None
-        """The trial whose answer the client gets."""
+    _snapshot: Snapshot
+    _bids: tuple[Bid, ...]
+    _health: Health
+    _metrics: Metrics
+    _now: Callable[[], float]
+    _policy: RoutePolicy = DEFAULT_POLICY
+    _course: Course | None = None
+    _faults: list[UpstreamFault] = []
+    _ticket: Ticket | None = None
+    _stream: bool = False
+    _overtaken: bool = False
+    _goes_on: bool = False
+    fidelity: str = "report"
+    """What is done about parameters that a target does not honour (`gateway.fidelity`)."""
+    log: list[tuple[str, str]] = []
+    """For each attempt, the target's id and ``ok`` or the code of its fault."""
+    records: tuple[AttemptRecord, ...] = ()
+    """The same for the ledger."""
+    won: Trial | None = None
+    """The trial whose answer the client gets."""
 
     def follow(self, policy: RoutePolicy, fidelity: str, *, stream: bool) -> None:
         """Takes the course of an alias's own policy."""
@@ -111,9 +94,9 @@ class Attempts:
         self._course = None
 
     def _way(self) -> Course:
-        """The course over the targets, made when it is first asked for."""
+        """The course over the targets, made when there is more to decide than where to begin."""
         if self._course is None:
-            self._course = Course([bid.target for bid in self._bids], self._policy, self._health)
+            self._course = Course.begun([bid.target for bid in self._bids], self._policy, self._health)
         return self._course
 
     @property
@@ -140,19 +123,24 @@ class Attempts:
 
     async def first(self, ask: Callable[[Trial], Awaitable[T]]) -> T:
         """The result of the first target that gives one. Raises `UpstreamFault`."""
-        course, health, now = self._way(), self._health, self._now
+        health, now = self._health, self._now
         self._faults.clear()
-        step: Step | None = course.first(now())
+        step: Step | None = FIRST
+        at = now()
+        if self._course is None:
+            health.deposit(at)
+        else:
+            step = self._course.first(at)
         while step is not None:
             if step.wait_s:
                 await asyncio.sleep(step.wait_s)
             ticket = health.start(self._bids[step.index].target, now(), stream=self._stream)
             if ticket is None:
-                step = course.after(step, Outcome.BUSY_PROBE, now(), random.random())
+                step = self._way().after(step, Outcome.BUSY_PROBE, now(), random.random())
                 continue
             hedge = None
             if len(self._bids) > 1:
-                hedge = course.hedge(step, now(), stream=self._stream, probe=ticket.is_probe)
+                hedge = self._way().hedge(step, now(), stream=self._stream, probe=ticket.is_probe)
             ended = await (self._try(ask, step, ticket) if hedge is None else self._race(ask, step, ticket, hedge))
             if ended.result is not None:
                 self._accept(ended)
@@ -160,39 +148,39 @@ class Attempts:
             fault = ended.fault
             if _ends_all(fault):
                 raise fault
-            step = course.after(ended.step, classify(fault), now(), random.random(), retry_after_s(fault))
+            step = self._way().after(ended.step, classify(fault), now(), random.random(), retry_after_s(fault))
         raise self._failure()
 
     async def _try(self, ask: Callable[[Trial], Awaitable[T]], step: Step, ticket: Ticket) -> "_Ended[T]":
         """What one target gives, or its fault. One that is not accepted has ended for `health`."""
         bid, health = self._bids[step.index], self._health
-        trial = Trial(self._snapshot, bid, self.fidelity, self._now)
+        trial = Trial.of(self._snapshot, bid, self.fidelity, self._now)
         if self.log:
             trial.goes_on = self._goes_on
             trial.turn = sum([target == bid.target.id for target, _ in self.log])
-        outcome, wait_s = Outcome.CANCELLED, None
+        outcome, wait_s = GONE, None
         try:
             result = await ask(trial)
-            outcome = Outcome.OK
+            outcome = OK
         except UpstreamFault as fault:
             outcome, wait_s = classify(fault), retry_after_s(fault)
             self._note(trial, fault)
             return _Ended(step, trial, ticket, None, fault)
         finally:
-            if outcome is not Outcome.OK:
+            if outcome is not OK:
                 health.end(ticket, self._now(), outcome, random.random(), wait_s)
-                if outcome is Outcome.CANCELLED:
+                if outcome is GONE:
                     self._record_cancelled(trial)
         return _Ended(step, trial, ticket, result, _NO_FAULT)
 
     def _accept(self, ended: "_Ended[T]") -> None:
         """Takes it as the answer."""
-        trial = ended.trial
-        self._health.first_token(ended.ticket, self._now())
+        trial = self.won = ended.trial
+        ticket = self._ticket = ended.ticket
+        self._health.first_token(ticket, self._now())
         waited_s = trial.answered_at - trial.started_at
         self._metrics.observe("tollhouse_first_token_seconds", trial.target.host.name, waited_s)
         self._record(trial, "ok", "ok")
-        self._ticket, self.won = ended.ticket, trial
 
     async def _race(
         self, ask: Callable[[Trial], Awaitable[T]], step: Step, ticket: Ticket, hedge: Hedge
@@ -237,7 +225,7 @@ class Attempts:
             if isinstance(ended.result, Held):
                 ended.result.discard()
             if ended.result is not None:
-                self._health.end(ended.ticket, self._now(), Outcome.CANCELLED)
+                self._health.end(ended.ticket, self._now(), GONE)
                 self._record_cancelled(ended.trial)
 
     def _launch(self, hedge: Hedge) -> tuple[Step, Ticket] | None:
@@ -270,10 +258,10 @@ class Attempts:
 
     def _record(self, trial: Trial, outcome: str, label: str, cost_nusd: int = 0) -> None:
         target = trial.target
-        self.log.append((target.id, outcome))
-        took_ms = int((self._now() - trial.started_at) * 1000)
-        self.records += (AttemptRecord(target.id, outcome, trial.upstream_id, took_ms, cost_nusd, trial.losses),)
-        self._metrics.add("tollhouse_attempts", target.host.name, label)
+        name, took_ms = target.id, int((self._now() - trial.started_at) * 1000)
+        self.log.append((name, outcome))
+        self.records += (AttemptRecord(name, outcome, trial.upstream_id, took_ms, cost_nusd, trial.losses),)
+        self._metrics.counts["tollhouse_attempts", target.host.name, label] += 1
 
     def _failure(self) -> UpstreamFault:
         faults = self._faults
@@ -295,7 +283,7 @@ class Attempts:
     def close(self, fault: UpstreamFault | None = None) -> None:
         """The answer has been read to its end, or as far as it goes. Without one, nothing happens."""
         if self._ticket is not None:
-            outcome = Outcome.OK if fault is None else classify(fault)
+            outcome = OK if fault is None else classify(fault)
             self._health.end(self._ticket, self._now(), outcome, random.random())
             self._ticket = None
 

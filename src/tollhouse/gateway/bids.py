@@ -113,10 +113,13 @@ def input_bound(needs: Needs, target: Target) -> int:
 
 def refuse_unpriced_work(needs: Needs, target: Target, price: PriceVersion, available_nusd: int | None) -> None:
     """Raises `Unpriced` where the price says nothing of what the request asks for: it would be taken for 0."""
+    by_image = price.by_image
+    if not by_image and needs.unmetered is None and needs.hosted is None:
+        return
     if price.nothing or price.request:
         return
     name = target.id
-    if price.by_image and not needs.kind.startswith(_IMAGE_KINDS):
+    if by_image and not needs.kind.startswith(_IMAGE_KINDS):
         raise Unpriced(f"The model '{name}' is priced by the image alone, and this endpoint makes none.")
     if needs.unmetered is not None:
         message = f"A request with '{needs.unmetered}' shows no usage, and the model '{name}' is priced by usage."

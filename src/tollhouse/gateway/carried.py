@@ -13,6 +13,7 @@ from tollhouse.errors import UpstreamInterrupted
 from tollhouse.gateway.annotate import annotate_events, annotate_reply, cost_header
 from tollhouse.gateway.gate import Visit
 from tollhouse.gateway.relay_meter import RelayMeter
+from tollhouse.gateway.relay_watch import RelayWatch, UnwatchedRelay
 from tollhouse.gateway.trial import decode_answer, without_secrets
 from tollhouse.ledger.prices import Bid
 from tollhouse.telemetry.redact import redact
@@ -64,30 +65,40 @@ def _is_last(value: Any) -> bool:
     return said or value.get("type") in _LAST
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the client is to be given."""
+
+    model: str
+    """The name that it used."""
+    ends: bool
+    """Whether a whole stream says that it is."""
+    hides_usage: bool
+    """Whether usage in a stream is there for us alone."""
+
+
 class Carried:
     """An answer on its way to the client. What comes last is held back until it is paid for: `carry`, then `close` with
-    what it cost, then `send_last`. ``delivered`` is whether the client has been given any of it, ``failed`` whether the
-    host says in an answer of the right form that it has none.
+    what it cost, then `send_last`. ``delivered`` is whether the client has been given any of it, ``made`` whether all
+    of it is here before any is given, ``failed`` whether the host says in an answer of the right form that it has none.
     """
 
     def __init__(
-        self, answer: Answer, visit: Visit, meter: RelayMeter, *, model: str, ends: bool, hide_usage: bool
+        self, answer: Answer, visit: Visit, meter: RelayMeter, watch: RelayWatch | UnwatchedRelay, wanted: Wanted
     ) -> None:
-        """``model`` is the name that the client used; ``ends`` is whether a whole stream says that it is;
-        ``hide_usage`` is whether usage in a stream is there for us alone.
-        """
-        self._hide_usage = hide_usage
-        self._model = model
+        self._hide_usage = wanted.hides_usage
+        self._model = wanted.model
         self._meter = meter
-        self._ends = ends
-        self._ended = not ends
+        self._watch = watch
+        self._ends = wanted.ends
+        self._ended = not wanted.ends
         self._answer = answer
         self._visit = visit
         self._headers = ""
         self._last: list[tuple[bytes, Any]] = []
         self._last_bytes = b""
         self._mark_at = time.monotonic() + MARK_S
-        self.delivered = self.failed = False
+        self.delivered = self.made = self.failed = False
 
     @property
     def given(self) -> bool:
@@ -101,7 +112,8 @@ class Carried:
         if answer.media == JSON:
             self._meter.see(answer.value)
             self.failed = isinstance(answer.value, dict) and answer.value.get("status") == "failed"
-            answer.value = self._name(answer.value)
+            self.made = True
+            answer.value = self._name(await self._watch.hear_answer(answer.value))
         elif answer.media == EVENTS:
             exchange.begin_stream(self._headers)
             await self._carry_events(exchange)
@@ -113,10 +125,12 @@ class Carried:
                 self._write(exchange, data)
                 await exchange.flush()
                 data = await answer.incoming.next()
+        if not self.made:
+            await self._watch.end()
 
     def close(self, cost_nusd: int) -> None:
         """Makes the last bytes, with the figures that an answer carries."""
-        said = self._visit.notes()
+        said = self._watch.notes(self._visit.notes())
         media = self._answer.media
         if media == JSON:
             value = self._answer.value
@@ -125,7 +139,9 @@ class Carried:
             self._headers += cost_header(cost_nusd)
             self._last_bytes = json_body(value)
         elif media == EVENTS:
-            annotate_events([value for _, value in self._last if isinstance(value, dict)], cost_nusd, said)
+            last = [value for _, value in self._last if isinstance(value, dict)]
+            self._watch.tell(last)
+            annotate_events(last, cost_nusd, said)
             self._last_bytes = b"".join([_event(name, value) for name, value in self._last])
         self._visit.record_end(self._last_bytes, self._answer.content_type)
 
@@ -171,6 +187,8 @@ class Carried:
                 value = decode_answer(data)
                 refuse_error(value)
                 self._meter.see(value)
+                if isinstance(value, dict):
+                    self._watch.hear_event(value)
                 value = self._name(value)
                 if self._hide_usage and isinstance(value, dict) and not strip_usage(value):
                     continue

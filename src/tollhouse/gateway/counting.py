@@ -1,6 +1,7 @@
 """Counting a prompt's tokens at the host that would read it, for the pages that clients ask it of in their dialects.
 
 A target that speaks the client's dialect is asked; for any other, and where that host cannot say, the caller estimates.
+So it does where a safety policy may refuse or change prompts: a count is no way around it, and is not worth a judge.
 """
 
 import asyncio
@@ -33,6 +34,8 @@ async def count_at_host(
     if visit.principal.models:
         plan = permitted(plan, visit.principal)
     free = [Bid(target, free_price(target.host.name, target.model), 0, None, 0) for target in plan.targets]
+    if _guards_prompts(visit, call.model):
+        return None
     able = tuple([bid for bid in free if passes(snapshot.providers[bid.target.provider], call)])
     if not able:
         return None
@@ -46,6 +49,13 @@ async def count_at_host(
         return None
     attempts.close()
     return counted, attempts.log[-1][0]
+
+
+def _guards_prompts(visit: Visit, model: str) -> bool:
+    """Whether a safety policy keeps prompts from hosts until they were judged."""
+    principal, snapshot = visit.principal, visit.snapshot
+    alias = router.find_route(snapshot, model).policy
+    return snapshot.policies.resolve(principal.safety, principal.tier, alias.safety).guards_prompts
 
 
 async def read_count(trial: Trial, outgoing: Outgoing) -> dict[str, Any]:

@@ -16,11 +16,13 @@ from tollhouse.gateway.auth import Keyring
 from tollhouse.gateway.bids import bids
 from tollhouse.gateway.drains import Drains
 from tollhouse.gateway.idempotency import HEADER, Idempotency, Replay, Running, read_name
+from tollhouse.gateway.judging import Judges
 from tollhouse.gateway.limits import Lease, Limits
 from tollhouse.gateway.needs import Needs
 from tollhouse.gateway.quote import refuse_dearer
 from tollhouse.gateway.replays import Replays
 from tollhouse.gateway.router import Asked
+from tollhouse.gateway.safety import Safety
 from tollhouse.ledger.holds import Hold
 from tollhouse.ledger.ledger import Ledger
 from tollhouse.ledger.pricebook import PriceBook
@@ -53,6 +55,7 @@ class Gate:
         self.once = Idempotency(ledger)
         self.replays = Replays(ledger, metrics)
         self.drains = Drains()
+        self.safety = Safety(Judges(live, book, metrics), metrics)
         self.in_flight = 0
 
     def identify(self, exchange: Exchange, permission: str = "write") -> Principal:

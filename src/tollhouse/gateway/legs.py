@@ -7,7 +7,7 @@ given, at the price of the target that finished it.
 from collections.abc import Callable
 from typing import Any
 
-from tollhouse.dialects.client import Writer
+from tollhouse.dialects.client import Counted
 from tollhouse.gateway.asking import check_stream
 from tollhouse.gateway.continuation import Join, Transcript, continued
 from tollhouse.gateway.meter import meter_stream, meter_usage
@@ -68,7 +68,7 @@ class Legs:
         """The host's own word, where one host has given the whole answer."""
         return self.last.decoder.usage if len(self._ways) == 1 else None
 
-    def meter(self, call: ChatCall, writer: Writer, *, whole: bool) -> Usage:
+    def meter(self, call: ChatCall, writer: Counted, *, whole: bool) -> Usage:
         """What the answer used."""
         if len(self._ways) == 1:
             return meter_stream(self.last.decoder.usage, call, writer, whole=whole)

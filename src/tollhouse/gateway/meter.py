@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tollhouse.dialects.client import Writer
+from tollhouse.dialects.client import Counted
 from tollhouse.dialects.tokens import TOKENS_PER_CALL, estimate_tokens
 from tollhouse.dialects.usage import sane
 from tollhouse.types.calls import ChatCall, Usage
@@ -48,7 +48,7 @@ def meter_reply(raw: Mapping[str, Any] | None, call: ChatCall, reply: Mapping[st
     return _complete(read, call, output + TOKENS_PER_CALL * sum(map(_calls, said)))
 
 
-def meter_stream(raw: Mapping[str, Any] | None, call: ChatCall, stream: Writer, *, whole: bool = True) -> Usage:
+def meter_stream(raw: Mapping[str, Any] | None, call: ChatCall, stream: Counted, *, whole: bool = True) -> Usage:
     """The usage of a stream, ended or broken off; without the host's word, of what the client was given of it.
 
     Some hosts state usage first, before there is any (``completion_tokens`` 0 or 1), and again at the end. Where there

@@ -52,6 +52,8 @@ _DEARER_TIERS = frozenset({"priority", "fast", "scale", "performance", "optimize
 _STORED = ("previous_response_id", "conversation", "prompt")
 """What a host has kept, and reads before the request itself."""
 _READ_BESIDE = frozenset({*_STORED, "input", "google", "extra_body"})
+_WEIGHTY = HOSTED_FIELDS | _READ_BESIDE | {"tools", "functions", "modalities", "n", "best_of", "prediction"}
+"""The fields of a chat completion that bear on what it may take, beside its messages and its cap."""
 _PLAIN_PARTS = frozenset({"text", "refusal", "input_text", "output_text", "summary_text", "reasoning_text"})
 _UNSEEN_ITEMS = frozenset({"item_reference", "input_file", "computer_call_output"})
 _IMAGE_PARTS = frozenset({"image_url", "input_image"})
@@ -103,6 +105,8 @@ def chat_needs(call: ChatCall, body_bytes: int | None = None) -> Needs:
         if type(message.get("content")) is not str or "audio" in message:
             media = media or _Media()
             media.add_message(message)
+    if media is None and body.keys().isdisjoint(_WEIGHTY) and not (call.hosted or call.unseen):
+        return Needs(CHAT, text + _ADDED_TOKENS, cap=_least(body.get("max_completion_tokens"), body.get("max_tokens")))
     tools = body.get("tools") or body.get("functions")
     modalities = body.get("modalities")
     hosted = call.hosted or _hosted_field(body) or _hosted_tool(tools)

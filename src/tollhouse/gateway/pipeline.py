@@ -1,6 +1,6 @@
 """A chat completion, from the client's bytes to the upstream's and back: the whole path, top to bottom.
 
-identify -> admit -> parse -> plan -> reserve -> attempt -> meter -> settle -> annotate -> reply
+identify -> admit -> parse -> plan -> judge -> reserve -> attempt -> meter -> settle -> annotate -> reply
 
 Each stage is one call below. What branches, branches here. The hold that `reserve` opens is resolved in the one
 ``finally`` of `_complete` and `_stream`, synchronously: no await stands between a client that disconnects, which
@@ -14,6 +14,7 @@ import re
 import time
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from tollhouse.dialects.client import Account, ClientDialect, Identity, Writer
@@ -26,13 +27,16 @@ from tollhouse.gateway.drains import drained
 from tollhouse.gateway.fidelity import read_policy
 from tollhouse.gateway.gate import Gate, Visit
 from tollhouse.gateway.hosts import refuse_hosts
+from tollhouse.gateway.idempotency import HEADER as NAMED
 from tollhouse.gateway.idempotency import fingerprint
-from tollhouse.gateway.legs import Legs
+from tollhouse.gateway.legs import Legs, Note
 from tollhouse.gateway.meter import estimate_prompt, meter_reply, meter_stream
 from tollhouse.gateway.needs import CHAT, chat_needs
 from tollhouse.gateway.replaying import Turn, begin_turn
 from tollhouse.gateway.router import Choice
 from tollhouse.gateway.trial import WholeReply
+from tollhouse.gateway.unwatched import Unwatched
+from tollhouse.gateway.watch import Watch, begin_watch
 from tollhouse.ledger.holds import Hold
 from tollhouse.providers.protocol import passes
 from tollhouse.snapshot import Snapshot
@@ -88,49 +92,58 @@ class ChatPipeline:
         return router.choose(snapshot, health, visit.asked(call, body_bytes, now))
 
     async def _serve(self, visit: Visit, choice: Choice, body_bytes: int, turn: Turn | None) -> None:
+        gate, exchange, snapshot, call = self._gate, visit.exchange, visit.snapshot, choice.call
+        watch = begin_watch(gate.safety, visit, choice.policy.safety, self._client)
         try:
-            gate, exchange, snapshot, call = self._gate, visit.exchange, visit.snapshot, choice.call
-            if await visit.is_repeated(lambda: _fingerprint(call)):
+            if NAMED in exchange.headers and await visit.is_repeated(lambda: _fingerprint(call)):
                 return
-            if turn is not None and await turn.answered(self._client):
+            call = await watch.read(call)
+            if turn is not None and await turn.answered(self._client, watch):
                 return
             if choice.summary:
                 exchange.notes["route"] = choice.summary
                 exchange.shared_headers += header_line("x-tollhouse-route", choice.summary)
-            hold = visit.reserve(choice.plan, chat_needs(_as_sent(call, choice.plan, snapshot), body_bytes))
-            attempts = Attempts(snapshot, hold.bids, gate.live.health, gate.metrics, self._now)
             fidelity = read_policy(exchange.headers, choice.policy.fidelity or snapshot.settings.routing.fidelity)
+            if call.body is not choice.call.body:  # masked: a placeholder may be longer than what it stands for
+                body_bytes = len(json_body(call.body))
+            hold = visit.reserve(choice.plan, chat_needs(_as_sent(call, choice.plan, snapshot), body_bytes))
+            await watch.admit(hold)
+            attempts = Attempts(snapshot, hold.bids, gate.live.health, gate.metrics, self._now)
             attempts.follow(choice.policy, fidelity, stream=call.stream)
             if turn is not None and turn.keeps_seed:
                 call = replace(call, keeps_seed=True)
             exchange.notes["attempts"] = attempts.log
-            if call.stream:
-                await self._stream(visit, call, hold, attempts, turn)
-            else:
-                await self._complete(visit, call, hold, attempts, turn)
+            work = _Work(visit, call, hold, attempts, watch, turn)
+            await (self._stream(work) if call.stream else self._complete(work))
         finally:
+            watch.close()
             visit.leave()
 
-    async def _complete(self, visit: Visit, call: ChatCall, hold: Hold, attempts: Attempts, turn: Turn | None) -> None:
-        exchange, client = visit.exchange, self._client
+    async def _complete(self, work: "_Work") -> None:
+        visit, call, hold, attempts, watch = work.visit, work.call, work.hold, work.attempts, work.watch
+        exchange, client, turn = visit.exchange, self._client, work.turn
         stands = False
         try:
             answer = await attempts.first(lambda trial: complete(trial, call))
             attempts.close()
             usage = self._meter(answer, call)
-            cost_nusd = hold.settle(answer.trial.bid, usage, attempts.records)
-            visit.settled(usage)
-            account = Account(usage, answer.decoder.usage, cost_nusd, visit.notes())
+            try:
+                answer.reply = await watch.hear_reply(answer.reply, native=answer.native)
+            finally:  # it was generated: it is paid for, whoever leaves while it is judged
+                watch.write_down(hold)
+                cost_nusd = hold.settle(answer.trial.bid, usage, watch.records + attempts.records)
+                visit.settled(usage)
+            account = Account(usage, answer.decoder.usage, cost_nusd, watch.notes(visit.notes()), watch.results)
             identity = identify_answer(answer.reply)
             if turn is not None:
-                turn.take(answer.reply, native=answer.native)
+                turn.take(answer.reply, watch.reports(), native=answer.native)
             if answer.native:
                 reply = client.native_reply(answer.reply, call, account)
             else:
                 reply = client.reply(answer.reply, call, identity, account)
             body = json_body(reply)
             visit.record_end(body, "application/json")
-            if turn is not None:
+            if turn is not None and not watch.withheld:
                 await turn.keep(identity, answer.trial, account)
             headers = attempts.headers() + cost_header(cost_nusd) + visit.lease.headers()
             await hold.durable()
@@ -140,7 +153,8 @@ class ChatPipeline:
             raise
         finally:
             if hold.open:
-                hold.release(attempts.records)
+                watch.write_down(hold)
+                hold.release(watch.records + attempts.records)
             elif not stands:
                 hold.undo()
         exchange.notes["model"] = answer.trial.target.id
@@ -153,7 +167,8 @@ class ChatPipeline:
             return usage
         return meter_stream(answer.decoder.usage, call, self._client.native_told(answer.reply, call))
 
-    async def _stream(self, visit: Visit, call: ChatCall, hold: Hold, attempts: Attempts, turn: Turn | None) -> None:
+    async def _stream(self, work: "_Work") -> None:
+        visit, call, hold, attempts, watch = work.visit, work.call, work.hold, work.attempts, work.watch
         exchange, snapshot, client = visit.exchange, visit.snapshot, self._client
         identity = identify_answer({})
         writer = client.writer(call, identity)
@@ -161,9 +176,8 @@ class ChatPipeline:
         try:
             stream = await attempts.first(lambda trial: open_stream(trial, call))
             legs = Legs(stream, noted=attempts.may_go_on or "response_format" in call.body)
-            if turn is not None:
-                legs.note = turn.noting(legs.note, native=stream.native)
-            whole = forgiven = False
+            legs.note = work.noting(legs.note, native=stream.native)
+            whole = forgiven = broke_off = False
             try:
                 exchange.notes["model"] = stream.trial.target.id
                 await hold.durable()
@@ -174,76 +188,119 @@ class ChatPipeline:
                     writer = client.writer(call, identity)
                 headers = attempts.headers() + visit.lease.headers()
                 exchange.begin_stream(headers, heartbeat=snapshot.heartbeat(writer))
-                await self._follow(visit, call, legs, writer, attempts)
-                legs.check(call)
+                await self._follow(work, legs, writer)
+                await self._say_rest(work, legs, writer)
                 whole = True
             except UpstreamFault:
-                forgiven = visit.forgives
+                broke_off, forgiven = True, visit.forgives
                 raise
             finally:
                 legs.close()
                 attempts.close()
-                if whole or (writer.tokens() and not forgiven):
-                    usage = legs.meter(call, writer, whole=whole)
-                    cost_nusd = hold.settle(legs.last.trial.bid, usage, attempts.records, interrupted=not whole)
+                read = writer if broke_off else watch.counted(writer)
+                if whole or (read.tokens() and not forgiven):
+                    watch.write_down(hold)
+                    usage = legs.meter(call, read, whole=whole and not watch.cut)
+                    records = watch.records + attempts.records
+                    cost_nusd = hold.settle(legs.last.trial.bid, usage, records, interrupted=not whole)
                     visit.settled(usage)
         finally:
             if hold.open:
-                hold.release(attempts.records)
-        account = Account(usage, legs.usage, cost_nusd, legs.notes(visit.notes()))
+                watch.write_down(hold)
+                hold.release(watch.records + attempts.records)
+        raw = None if watch.cut else legs.usage
+        account = Account(usage, raw, cost_nusd, watch.notes(legs.notes(visit.notes())), watch.results)
         last = writer.finish(account)
         visit.record_end(last, exchange.stream_type)
-        if turn is not None:
-            await turn.keep(identity, legs.last.trial, account)
+        if work.turn is not None and not watch.withheld:
+            await work.turn.keep(identity, legs.last.trial, account)
         await hold.durable()
         exchange.end(last)
 
-    async def _follow(self, visit: Visit, call: ChatCall, legs: Legs, writer: Writer, attempts: Attempts) -> None:
+    async def _say_rest(self, work: "_Work", legs: Legs, writer: Writer) -> None:
+        """Judges a stream that has ended, and gives what was held back of it. Raises what `Legs.check` does."""
+        await work.watch.end()
+        if legs.note is not None:
+            _give(work.visit, writer, legs.note([]))
+        if not work.watch.cut:
+            legs.check(work.call)
+        if work.turn is not None and not legs.last.native:
+            work.turn.take_reports(work.watch.reports())
+
+    async def _follow(self, work: "_Work", legs: Legs, writer: Writer) -> None:
         """Relays a stream, and where it breaks off and the alias allows it, what goes on with it at another target."""
+        call, attempts = work.call, work.attempts
         while True:
             try:
-                await self._relay(visit, call, legs, writer)
+                await self._relay(work, legs, writer)
             except UpstreamFault as fault:
                 attempts.broke_off(fault)
                 legs.close()
                 if not attempts.can_go_on(legs.transcript):
                     raise
-                rest = legs.rest(call, writer.tokens())
+                used_tokens = work.watch.counted(writer).tokens()
+                rest = legs.rest(call, used_tokens)
                 try:
                     stream = await attempts.first(lambda trial: open_stream(trial, rest))  # noqa: B023 - awaited here
                 except UpstreamFault:
                     raise fault from None
-                legs.add(stream, writer.tokens())
-                visit.exchange.notes["model"] = stream.trial.target.id
+                legs.add(stream, used_tokens)
+                work.visit.exchange.notes["model"] = stream.trial.target.id
             else:
                 return
 
-    async def _relay(self, visit: Visit, call: ChatCall, legs: Legs, writer: Writer) -> None:
+    async def _relay(self, work: "_Work", legs: Legs, writer: Writer) -> None:
         """The hot loop: all that one read of the upstream held leaves in one write."""
-        stream, note = legs.last, legs.note
+        visit, watch, stream, note = work.visit, work.watch, legs.last, legs.note
         exchange, decoder, incoming = visit.exchange, stream.decoder, stream.incoming
         now = self._now
         mark_at = now() + _MARK_S
         prompt_tokens = 0
-        first = writer.encode(stream.chunks if note is None else note(stream.chunks))
-        visit.record(first)
-        exchange.write(first)
+        _give(visit, writer, stream.chunks if note is None else note(stream.chunks))
         while not decoder.done:
+            if watch.cut:
+                return
             data = await incoming.next()
             chunks = decoder.feed(data) if data else decoder.finish()
             if note is not None:
                 chunks = note(chunks)
-            if chunks and (events := writer.encode(chunks)):
-                visit.record(events)
-                exchange.write(events)
+            if chunks and _give(visit, writer, chunks):
                 await exchange.flush()
                 if now() >= mark_at:
-                    prompt_tokens = prompt_tokens or estimate_prompt(call.body)
+                    prompt_tokens = prompt_tokens or estimate_prompt(work.call.body)
                     visit.progress(stream.trial.bid, prompt_tokens, writer.tokens())
                     mark_at = now() + _MARK_S
             if not data:
                 return
         decoder.finish()
+
+
+class _Work(Struct, frozen=True):
+    """One call that is being served."""
+
+    visit: Visit
+    call: ChatCall
+    hold: Hold
+    attempts: Attempts
+    watch: Watch | Unwatched
+    turn: Turn | None
+
+    def noting(self, note: Note | None, *, native: bool) -> Note | None:
+        """What each piece of a stream passes before it is written: it is judged, kept, and marked, in this order."""
+        note = self.watch.noting(note, native=native)
+        if self.turn is not None:
+            note = self.turn.noting(note, native=native)
+        return self.watch.marking(note)
+
+
+def _give(visit: Visit, writer: Writer, chunks: list[dict[str, Any]]) -> bool:
+    """Writes chunks to the client. Whether they tell it anything yet."""
+    events = writer.encode(chunks)
+    if not events:
+        return False
+    visit.record(events)
+    visit.exchange.write(events)
+    return True
 
 
 def identify_answer(answer: dict[str, Any]) -> Identity:

@@ -7,11 +7,12 @@ answer (``refusal``); a request that is wrong is refused as itself would be.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tollhouse.errors import Fault, Forbidden, InvalidRequest
 from tollhouse.gateway import router
@@ -20,6 +21,8 @@ from tollhouse.gateway.bids import bids
 from tollhouse.gateway.gate import Gate, Visit, expected_input, expected_tokens, permitted
 from tollhouse.gateway.hosts import refuse_hosts
 from tollhouse.gateway.meter import estimate_prompt
+from tollhouse.gateway.moderations import KIND as MODERATIONS
+from tollhouse.gateway.moderations import LOCAL_MODEL, find_own, is_own, read_texts
 from tollhouse.gateway.needs import CHAT, Needs, cap_body, chat_needs, form_needs, relay_needs
 from tollhouse.gateway.quote import (
     MAX_COST,
@@ -31,9 +34,9 @@ from tollhouse.gateway.quote import (
     refuse_dearer,
 )
 from tollhouse.gateway.relay import KINDS
-from tollhouse.ledger.prices import Bid
+from tollhouse.ledger.prices import Bid, free_price
 from tollhouse.snapshot import Snapshot
-from tollhouse.types.calls import Plan
+from tollhouse.types.calls import Host, Plan, Target
 from tollhouse.validate import multipart, relay
 from tollhouse.validate.chat import read_chat
 from tollhouse.validate.spelling import shorten
@@ -48,6 +51,8 @@ class Asked(Struct, frozen=True):
 
     kind: str
     model: str
+    body: Mapping[str, Any]
+    """Empty for an upload."""
     needs: Needs
     prompt_tokens: int
     encode: Callable[[Bid], bytes | None]
@@ -69,7 +74,8 @@ class QuotePage:
             refuse_hosts(exchange.headers, b"")
             asked = read_asked(kind, exchange, body, visit.snapshot)
             exchange.release_body()
-            page = self._quote(visit, asked)
+            is_ours = kind == MODERATIONS and is_own(asked.model, self._gate.safety.classifier.name)
+            page = self._quote_own(visit, asked) if is_ours else self._quote(visit, asked)
             exchange.reply(200, json_body(page), visit.lease.headers())
 
     def _quote(self, visit: Visit, asked: Asked) -> dict[str, Any]:
@@ -78,7 +84,6 @@ class QuotePage:
             read_max_cost(given)
         wanted = router.plan(visit.snapshot, asked.model, None if asked.kind == CHAT else asked.kind)
         plan = permitted(wanted, visit.principal) if visit.principal.models else wanted
-        rate = visit.snapshot.settings.billing.credits_per_usd
         unseen = Forbidden("This key may not use this model.", code="model_not_allowed")
         dropped = [describe_drop(target, unseen) for target in wanted.targets if target not in plan.targets]
         offers: list[Bid] = []
@@ -87,20 +92,33 @@ class QuotePage:
                 offers += self._offers(visit, asked, Plan(plan.requested, (target,)))
             except Fault as fault:
                 dropped.append(describe_drop(target, fault))
+        refusal = self._refusal(visit, asked, plan)
+        return {**self._prices(visit, asked, offers), "dropped": dropped, "refusal": refusal}
+
+    def _quote_own(self, visit: Visit, asked: Asked) -> dict[str, Any]:
+        """The page of what is judged here, at no cost to the caller. Raises what its endpoint would."""
+        judge = find_own(visit, asked.model, self._gate.safety.classifier.name, len(read_texts(asked.body["input"])))
+        host, _, model = (LOCAL_MODEL if judge is None else asked.model).partition("/")
+        free = Bid(Target(Host(host, ""), model), free_price(host, model), 0, None, 0)
+        page = self._prices(visit, replace(asked, encode=lambda _bid: None), [free])
+        page["limits"]["tokens_counted"] = 0
+        return {**page, "dropped": [], "refusal": None}
+
+    def _prices(self, visit: Visit, asked: Asked, offers: list[Bid]) -> dict[str, Any]:
+        """What is said of some bids."""
+        rate = visit.snapshot.settings.billing.credits_per_usd
         low = [lowest(bid, asked.needs, asked.prompt_tokens) for bid in offers]
         return {
             "object": "quote",
             "kind": asked.kind,
-            "model": plan.requested,
+            "model": asked.model,
             "prompt_tokens_estimated": asked.prompt_tokens,
             **describe_range(low, [bid.amount for bid in offers], rate),
             **amounts("available", self._gate.ledger.available(visit.principal), rate),
             "targets": [
                 describe_bid(bid, least, rate, asked.encode(bid)) for bid, least in zip(offers, low, strict=True)
             ],
-            "dropped": dropped,
             "limits": _limits(visit, asked.needs, offers),
-            "refusal": self._refusal(visit, asked, plan),
         }
 
     def _offers(self, visit: Visit, asked: Asked, plan: Plan) -> tuple[Bid, ...]:
@@ -151,12 +169,12 @@ def read_asked(kind: str, exchange: Exchange, body: bytes, snapshot: Snapshot) -
             provider = snapshot.providers[bid.target.provider]
             return provider.encode_chat(chat, bid.target, bid.output_cap).outgoing.body
 
-        return Asked(kind, chat.model, chat_needs(chat, len(body)), estimate_prompt(chat.body), encode_chat)
+        return Asked(kind, chat.model, chat.body, chat_needs(chat, len(body)), estimate_prompt(chat.body), encode_chat)
     if _KINDS[kind].form:
         content_type = exchange.headers.get(b"content-type", b"").decode("latin-1")
         upload = multipart.read_upload(kind, content_type, body)
         needs = form_needs(upload)
-        return Asked(kind, _model(kind, upload.model), needs, expected_input(needs), lambda _bid: None)
+        return Asked(kind, _model(kind, upload.model), {}, needs, expected_input(needs), lambda _bid: None)
     call = relay.read_relay(kind, body)
     needs = relay_needs(kind, call.body, len(body))
 
@@ -165,11 +183,11 @@ def read_asked(kind: str, exchange: Exchange, body: bytes, snapshot: Snapshot) -
         provider = snapshot.providers[bid.target.provider]
         return provider.encode_relay(kind, "application/json", json_body(given), bid.target).body
 
-    return Asked(kind, _model(kind, call.model), needs, expected_input(needs), encode)
+    return Asked(kind, _model(kind, call.model), call.body, needs, expected_input(needs), encode)
 
 
 def _model(kind: str, named: str | None) -> str:
-    model = named or _KINDS[kind].model
+    model = named or (LOCAL_MODEL if kind == MODERATIONS else _KINDS[kind].model)
     if model is None:
         raise InvalidRequest("you must provide a model parameter", param="model")
     return model

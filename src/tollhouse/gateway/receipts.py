@@ -8,6 +8,7 @@ import msgspec
 
 from tollhouse.dialects.usage import usd_json
 from tollhouse.gateway.annotate import amounts
+from tollhouse.gateway.judge_calls import ANSWERED, CANCELLED, FAILED
 from tollhouse.ledger.reports import Request
 from tollhouse.ledger.shares import REPLAY
 from tollhouse.types.ledger import AttemptRecord
@@ -38,8 +39,9 @@ def describe_request(request: Request, credits_per_usd: int) -> dict[str, Any]:
         "interrupted": request.interrupted,
         "written_off_usd": format_usd(request.clipped_nusd),
         "tokens": request.tokens,
+        "safety": request.safety,
         "price": _price(request),
-        "attempts": [_attempt(attempt) for attempt in request.attempts if attempt.target != REPLAY],
+        "attempts": [_attempt(attempt) for attempt in request.attempts if attempt.target != REPLAY and is_own(attempt)],
         "replay": next(map(_replay, [attempt for attempt in request.attempts if attempt.target == REPLAY]), None),
         "entries": [
             {
@@ -52,6 +54,11 @@ def describe_request(request: Request, credits_per_usd: int) -> dict[str, Any]:
             for entry in request.entries
         ],
     }
+
+
+def is_own(attempt: AttemptRecord) -> bool:
+    """Whether an attempt was made for the answer. Which judges an operator asks is not the customer's business."""
+    return attempt.outcome not in (ANSWERED, FAILED, CANCELLED)
 
 
 def _attempt(attempt: AttemptRecord) -> dict[str, Any]:

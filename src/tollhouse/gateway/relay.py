@@ -2,13 +2,14 @@
 
 The path is that of a chat completion, with less to translate: the body is validated and re-serialised with the
 target's model name, the answer's ``model`` is put back to the one asked for, and everything else rides along. What
-the endpoints are is the table `KINDS`; a new one is a row.
+the endpoints are is the table `KINDS`; a new one is a row. A prompt is judged and an answer heard on the way, as in
+chat (`relay_watch`).
 """
 
 import asyncio
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tollhouse.dialects.faults import fault_of_object
@@ -23,19 +24,21 @@ from tollhouse.errors import (
 )
 from tollhouse.gateway import router
 from tollhouse.gateway.attempts import Attempts
-from tollhouse.gateway.carried import JSON, Answer, Carried, refuse_error
+from tollhouse.gateway.carried import JSON, Answer, Carried, Wanted, refuse_error
 from tollhouse.gateway.drains import drained
 from tollhouse.gateway.gate import Gate, Visit
 from tollhouse.gateway.hosts import refuse_hosts
 from tollhouse.gateway.idempotency import fingerprint, fingerprint_form
 from tollhouse.gateway.needs import Needs, cap_body, form_needs, relay_needs
 from tollhouse.gateway.relay_meter import RelayMeter
+from tollhouse.gateway.relay_watch import RelayWatch, UnwatchedRelay, begin_relay_watch
 from tollhouse.gateway.router import Choice
 from tollhouse.gateway.trial import Trial, decode_answer
 from tollhouse.ledger.holds import Hold
 from tollhouse.snapshot import Snapshot
 from tollhouse.types.calls import RelayCall, Target
 from tollhouse.validate import multipart, relay
+from tollhouse.validate.multipart import FormCall
 from tollhouse.web.exchange import EVENTS, Exchange
 from tollhouse.web.heads import json_body
 
@@ -73,16 +76,29 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Relayed:
-    """One call: the model it names, what it may take, and its body for any target's model and cap."""
+    """One call: the model it names, what it may take, and what is asked."""
 
     kind: Kind
     model: str
     content_type: str
     needs: Needs
-    body: Mapping[str, Any]
-    """The JSON of the call; empty for a form."""
-    encode: Callable[[Target, int | None], bytes]
+    asked: RelayCall | FormCall
     fingerprint: Callable[[], bytes]
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """The JSON of the call; empty for a form."""
+        return self.asked.body if isinstance(self.asked, RelayCall) else {}
+
+    def encode(self, target: Target, cap: int | None) -> bytes:
+        """The body for one target."""
+        if isinstance(self.asked, RelayCall):
+            return _encode(self.kind, self.asked, target, cap)
+        return self.asked.form.with_model(target.model)
+
+    def reworded(self, asked: RelayCall | FormCall) -> "Relayed":
+        """The same call in other words."""
+        return self if asked is self.asked else replace(self, asked=asked, needs=_needs(asked))
 
 
 class RelayPipeline:
@@ -120,27 +136,33 @@ class RelayPipeline:
             visit.part()
 
     async def _serve(self, visit: Visit, call: Relayed, choice: Choice) -> None:
+        gate = self._gate
+        watch = begin_relay_watch(gate.safety, visit, choice.policy.safety, call.kind.path)
         try:
             if await visit.is_repeated(call.fingerprint):
                 return
+            call = call.reworded(await watch.read_relayed(call.asked))
             hold = visit.reserve(choice.plan, call.needs)
-            attempts = Attempts(visit.snapshot, hold.bids, self._gate.live.health, self._gate.metrics, self._now)
+            await watch.admit(hold)
+            attempts = Attempts(visit.snapshot, hold.bids, gate.live.health, gate.metrics, self._now)
             attempts.follow(choice.policy, "report", stream=False)
-            await self._relay(visit, call, hold, attempts)
+            await self._relay(_Work(visit, call, hold, attempts, watch))
         finally:
+            watch.close()
             visit.leave()
 
-    async def _relay(self, visit: Visit, call: Relayed, hold: Hold, attempts: Attempts) -> None:
+    async def _relay(self, work: "_Work") -> None:
+        visit, call, hold, attempts, watch = work.visit, work.call, work.hold, work.attempts, work.watch
         exchange = visit.exchange
         exchange.notes["attempts"] = attempts.log
         cost_nusd = 0
         try:
-            answer = await attempts.first(lambda trial: _open(trial, visit.snapshot, call))
+            answer = await attempts.first(lambda trial: _open(trial, visit.snapshot, call, whole=watch.whole))
             exchange.notes["model"] = answer.target.id
             meter = RelayMeter(call.needs, call.body)
             kind = call.kind
             hidden = kind.asks_usage and not usage_asked(call.body)
-            carried = Carried(answer, visit, meter, model=call.model, ends=kind.ends, hide_usage=hidden)
+            carried = Carried(answer, visit, meter, watch, Wanted(call.model, ends=kind.ends, hides_usage=hidden))
             whole = forgiven = False
             try:
                 await hold.durable()
@@ -153,14 +175,17 @@ class RelayPipeline:
             finally:
                 answer.incoming.close()
                 attempts.close()
-                whole = whole and not carried.failed
+                whole = (whole or carried.made) and not carried.failed
                 if whole or (carried.given and not forgiven):
+                    watch.write_down(hold)
                     usage = meter.usage(whole=whole)
-                    cost_nusd = hold.settle(answer.bid, usage, attempts.records, interrupted=not whole)
+                    records = watch.records + attempts.records
+                    cost_nusd = hold.settle(answer.bid, usage, records, interrupted=not whole)
                     visit.settled(usage)
         finally:
             if hold.open:
-                hold.release(attempts.records)
+                watch.write_down(hold)
+                hold.release(watch.records + attempts.records)
         carried.close(cost_nusd)
         try:
             await hold.durable()
@@ -169,6 +194,17 @@ class RelayPipeline:
                 hold.undo()
             raise
         carried.send_last()
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One call that is being served."""
+
+    visit: Visit
+    call: Relayed
+    hold: Hold
+    attempts: Attempts
+    watch: RelayWatch | UnwatchedRelay
 
 
 class RelayEndpoint:
@@ -194,8 +230,7 @@ def _read(kind: Kind, exchange: Exchange, body: bytes) -> Relayed:
             _model(upload.model, kind),
             content_type,
             form_needs(upload),
-            {},
-            lambda target, _cap: upload.form.with_model(target.model),
+            upload,
             lambda: fingerprint_form(path, upload.form.boundary, body),
         )
     call = relay.read_relay(path, body)
@@ -204,10 +239,14 @@ def _read(kind: Kind, exchange: Exchange, body: bytes) -> Relayed:
         _model(call.model, kind),
         JSON,
         relay_needs(path, call.body, len(body)),
-        call.body,
-        lambda target, cap: _encode(kind, call, target, cap),
+        call,
         lambda: fingerprint(path, call.body),
     )
+
+
+def _needs(asked: RelayCall | FormCall) -> Needs:
+    """What a call may take."""
+    return form_needs(asked) if isinstance(asked, FormCall) else relay_needs(asked.kind, asked.body)
 
 
 def _encode(kind: Kind, call: RelayCall, target: Target, cap: int | None) -> bytes:
@@ -225,8 +264,10 @@ def _model(named: str | None, kind: Kind) -> str:
     return model
 
 
-async def _open(trial: Trial, snapshot: Snapshot, call: Relayed) -> Answer:
-    """One attempt, up to the first byte that the client may see. The caller closes ``incoming``."""
+async def _open(trial: Trial, snapshot: Snapshot, call: Relayed, *, whole: bool) -> Answer:
+    """One attempt, up to the first byte that the client may see. ``whole``: only JSON will do. The caller closes
+    ``incoming``.
+    """
     bid, target = trial.bid, trial.target
     provider = snapshot.providers[target.host.provider]
     outgoing = provider.encode_relay(call.kind.path, call.content_type, call.encode(target, bid.output_cap), target)
@@ -236,6 +277,8 @@ async def _open(trial: Trial, snapshot: Snapshot, call: Relayed) -> Answer:
     answer = Answer(bid, target, incoming, media, content_type, parser=EventParser(target.host.max_event_bytes))
     opened = False
     try:
+        if whole and media != JSON:
+            raise UpstreamBadResponse("The upstream's answer is not JSON, as the safety policy needs it to be.")
         await _begin(answer, snapshot.max_response_bytes)
         opened = True
     finally:

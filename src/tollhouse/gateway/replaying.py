@@ -32,6 +32,8 @@ from tollhouse.gateway.needs import CHAT
 from tollhouse.gateway.replay_wishes import SEED, Wish, read_wish
 from tollhouse.gateway.replays import EVENTS, INNER, WHOLE, Kept, Record, Replays
 from tollhouse.gateway.trial import Trial
+from tollhouse.gateway.unwatched import Unwatched
+from tollhouse.gateway.watch import Watch
 from tollhouse.ledger.prices import Bid
 from tollhouse.ledger.shares import REPLAY, share_of
 from tollhouse.settings.routing import RoutePolicy
@@ -74,19 +76,20 @@ class Turn:
 
     # --- given again -----------------------------------------------------------------------------------------------
 
-    async def answered(self, client: ClientDialect) -> bool:
-        """Whether the request was answered with what is kept.
+    async def answered(self, client: ClientDialect, watch: Watch | Unwatched) -> bool:
+        """Whether the request was answered with what is kept. What was kept may be anybody's, so its safety is judged
+        by the policy of who asks; one that may have to be changed has to be in the inner form.
 
-        Raises `InsufficientBalance`, `RateLimited`, `StorageUnavailable`.
+        Raises `InsufficientBalance`, `RateLimited`, `StorageUnavailable`, `ContentPolicyViolation`.
         """
         kept = None if self._wish.anew else await self._store.find(self._wish)
         said = self._said(kept.record) if kept is not None else None
-        if kept is None or said is None:
+        if kept is None or said is None or (watch.changes and kept.record.form != INNER):
             return False
         target = _target(kept.record.target)
         if not self._may_call(target):
             return False
-        await self._answer(client, kept, said, target)
+        await self._answer(client, kept, said, watch)
         return True
 
     def _said(self, record: Record) -> Any:
@@ -107,19 +110,23 @@ class Turn:
         except Forbidden:
             return False
 
-    async def _answer(self, client: ClientDialect, kept: Kept, said: Any, target: Target) -> None:
+    async def _answer(self, client: ClientDialect, kept: Kept, said: Any, watch: Watch | Unwatched) -> None:
         visit, record, by = self._visit, kept.record, self._wish.by
+        target = _target(record.target)
         exchange, keys = visit.exchange, visit.snapshot.settings.replay
         price = share_of(record.price, keys.price(by))
         usage = Usage() if price.nothing else record.usage
         bid = Bid(target, price, price.charge(usage), None, usage.prompt)
         hold = visit.take(CHAT, self._call.model, visit.within_cap((bid,)), usage.prompt + usage.completion)
-        stands = False
+        await watch.admit(hold)
+        stands, stream = False, self._call.stream
         try:
-            cost_nusd = hold.settle(bid, usage, (AttemptRecord(REPLAY, by, kept.request_id),))
+            said = await self._judged(said, watch, native=record.form != INNER)
+            watch.write_down(hold)
+            cost_nusd = hold.settle(bid, usage, (*watch.records, AttemptRecord(REPLAY, by, kept.request_id)))
             visit.settled(usage)
-            body = self._written(client, record, said, Account(record.usage, record.raw, cost_nusd, visit.notes()))
-            stream = self._call.stream
+            account = Account(record.usage, record.raw, cost_nusd, watch.notes(visit.notes()), watch.results)
+            body = self._written(client, record, said, account)
             visit.record_end(body, exchange.stream_type if stream else "application/json")
             headers = _lines(kept, by) + fidelity_lines(record.losses, self._policy) + cost_header(cost_nusd)
             headers += visit.lease.headers()
@@ -130,7 +137,8 @@ class Turn:
             raise
         finally:
             if hold.open:
-                hold.release()
+                watch.write_down(hold)
+                hold.release(watch.records)
             elif not stands:
                 hold.undo()
         exchange.notes |= {"model": record.target, "replay": by, "replay_of": kept.request_id}
@@ -140,6 +148,17 @@ class Turn:
             exchange.end(body)
         else:
             exchange.reply(200, body, headers)
+
+    async def _judged(self, said: Any, watch: Watch | Unwatched, *, native: bool) -> Any:
+        """The answer as far as it may be said, whole or as chunks."""
+        if not self._call.stream:
+            return await watch.hear_reply(said, native=native)
+        note = watch.marking(watch.noting(None, native=native))
+        if note is None:
+            return said
+        given = note(said)
+        await watch.end()
+        return given + note([])
 
     def _written(self, client: ClientDialect, record: Record, said: Any, account: Account) -> bytes:
         call, native = self._call, record.form != INNER
@@ -152,10 +171,22 @@ class Turn:
 
     # --- kept ------------------------------------------------------------------------------------------------------
 
-    def take(self, reply: dict[str, Any], *, native: bool) -> None:
-        """Notes a whole answer, before its writer takes it over."""
+    def take(self, reply: dict[str, Any], reports: dict[str, Any], *, native: bool) -> None:
+        """Notes a whole answer, before its writer takes it over; ``reports`` were taken out of it (`Watch.reports`)."""
         self._form = WHOLE if native else INNER
+        told = {choice["index"]: choice["content_filter_results"] for choice in reports["choices"]}
+        if told or len(reports) > 1:
+            choices = [
+                {**choice, "content_filter_results": told[choice["index"]]} if choice["index"] in told else choice
+                for choice in reply["choices"]
+            ]
+            reply = {**reply, **reports, "choices": choices}
         self._add(reply)
+
+    def take_reports(self, reports: dict[str, Any]) -> None:
+        """Notes the same of a stream that has ended."""
+        if len(reports) > 1 or reports["choices"]:
+            self._add([reports])
 
     def noting(self, note: Note | None, *, native: bool) -> Note:
         """What each piece of a stream passes before it is written; ``note`` is what it passes already."""

@@ -9,8 +9,6 @@ from typing import Protocol
 from tollhouse.gateway.windows import UNBOUND, Window, go_duration
 from tollhouse.types.tenancy import Rates
 
-DIMENSIONS = ("requests", "tokens")
-
 
 class Slot(Protocol):
     """One request that runs."""
@@ -89,20 +87,27 @@ def lines(scopes: tuple[Scope, ...], now: int) -> str:
     """OpenAI's headers for the limits per minute that refuse, each line ended by CRLF. Of a key's and a model's, those
     that leave less are shown.
     """
-    text = ""
-    for dimension in DIMENSIONS:
-        window, room = None, UNBOUND
-        for scope in scopes:
-            other: Window | None = scope.requests if dimension == "requests" else scope.tokens
-            if other is not None and (left := other.room(now)) < room and other.bound != UNBOUND:
-                window, room = other, left
-        if window is not None:
-            text += (
-                f"x-ratelimit-limit-{dimension}: {window.limit}\r\n"
-                f"x-ratelimit-remaining-{dimension}: {max(0, room)}\r\n"
-                f"x-ratelimit-reset-{dimension}: {go_duration(window.reset(now))}\r\n"
-            )
-    return text
+    requests, tokens = scopes[0].requests, scopes[0].tokens
+    for scope in scopes[1:]:
+        requests, tokens = _tighter(requests, scope.requests, now), _tighter(tokens, scope.tokens, now)
+    return _lines("requests", requests, now) + _lines("tokens", tokens, now)
+
+
+def _tighter(one: Window | None, other: Window | None, now: int) -> Window | None:
+    """Of two limits the one that leaves less; one that refuses nothing leaves more than any that does."""
+    if one is None or (other is not None and other.room(now) < one.room(now)):
+        return other
+    return one
+
+
+def _lines(dimension: str, window: Window | None, now: int) -> str:
+    if window is None or window.bound == UNBOUND:
+        return ""
+    return (
+        f"x-ratelimit-limit-{dimension}: {window.limit}\r\n"
+        f"x-ratelimit-remaining-{dimension}: {max(0, window.room(now))}\r\n"
+        f"x-ratelimit-reset-{dimension}: {go_duration(window.reset(now))}\r\n"
+    )
 
 
 def pairs(scopes: tuple[Scope, ...], now: int) -> dict[str, str]:

@@ -8,7 +8,7 @@ import asyncio
 import csv
 import io
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
@@ -38,6 +38,17 @@ _EPOCH = date(1970, 1, 1)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _PARAMETERS = ("from", "to", "group_by", "limit", "format", "recent")
 _CSV = "text/csv"
+
+
+class Form(Struct, frozen=True):
+    """What a page of sums can be asked for: its groups, those it has unless others are named, its parameters."""
+
+    groups: tuple[str, ...]
+    default_groups: str
+    parameters: tuple[str, ...]
+
+
+USAGE = Form(GROUPS, "day", _PARAMETERS)
 
 
 class Asked(Struct, frozen=True):
@@ -74,16 +85,13 @@ class UsagePages:
         today = datetime.fromtimestamp(self._now(), UTC).date()
         asked = read_query(exchange.query, exchange.headers.get(b"accept", b""), today)
         keys = visible_keys(principal, self._keyring.directory)
-        first_day, last_day = (asked.first - _EPOCH).days, (asked.last - _EPOCH).days
-        query = Query(keys, first_day, last_day, asked.group_by, asked.limit)
+        query = query_of(asked, keys)
         async with self._turn:
             report, newest = await self._ledger.read(
                 lambda db: (reports.usage(db, query), reports.recent(db, keys, asked.recent))
             )
         if asked.csv:
-            name = f"tollhouse-usage-{asked.first}-{asked.last}.csv"
-            attached = f'content-disposition: attachment; filename="{name}"\r\n'
-            exchange.reply(200, to_csv(report, asked.group_by), attached, f"{_CSV}; charset=utf-8")
+            reply_csv(exchange, "usage", asked, to_csv(report, asked.group_by))
             return
         rate = self._live.snapshot.settings.billing.credits_per_usd
         page = describe_report(report, asked, rate)
@@ -118,7 +126,7 @@ def visible_keys(principal: Principal, directory: Directory) -> tuple[int, ...]:
 # --- the query ---------------------------------------------------------------------------------------------------
 
 
-def read_query(query: bytes, accept: bytes, today: date) -> Asked:
+def read_query(query: bytes, accept: bytes, today: date, form: Form = USAGE) -> Asked:
     """What is asked for. Raises `InvalidRequest`, naming the parameter."""
     try:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=32)
@@ -126,9 +134,9 @@ def read_query(query: bytes, accept: bytes, today: date) -> Asked:
         raise InvalidRequest("The query of the URL cannot be read.") from error
     given: dict[str, str] = {}
     for name, value in pairs:
-        if name not in _PARAMETERS:
+        if name not in form.parameters:
             raise InvalidRequest(
-                f"Unknown parameter: '{shorten(name)}'. There are {', '.join(_PARAMETERS)}.",
+                f"Unknown parameter: '{shorten(name)}'. There are {', '.join(form.parameters)}.",
                 param=shorten(name),
                 code="unknown_parameter",
             )
@@ -141,17 +149,22 @@ def read_query(query: bytes, accept: bytes, today: date) -> Asked:
         _refuse("from", "it is after 'to'")
     if (last - first).days >= MOST_DAYS:
         _refuse("from", f"at most {MOST_DAYS} days can be asked for at once")
-    form = given.get("format", "csv" if _wants_csv(accept) else "json")
-    if form not in ("json", "csv"):
+    wanted = given.get("format", "csv" if _wants_csv(accept) else "json")
+    if wanted not in ("json", "csv"):
         _refuse("format", "it is json or csv")
     return Asked(
         first,
         last,
-        _groups(given.get("group_by", "day")),
+        _groups(given.get("group_by", form.default_groups), form.groups),
         _count(given, "limit", DEFAULT_LINES, 1, MOST_LINES),
         _count(given, "recent", 0, 0, MOST_RECENT),
-        form == "csv",
+        wanted == "csv",
     )
+
+
+def query_of(asked: Asked, keys: Sequence[int]) -> Query:
+    """The same, as the ledger is asked it."""
+    return Query(keys, (asked.first - _EPOCH).days, (asked.last - _EPOCH).days, asked.group_by, asked.limit)
 
 
 def _wants_csv(accept: bytes) -> bool:
@@ -171,11 +184,11 @@ def _day(given: dict[str, str], name: str) -> date | None:
     return day
 
 
-def _groups(text: str) -> tuple[str, ...]:
+def _groups(text: str, groups: Sequence[str]) -> tuple[str, ...]:
     names = tuple(text.split(",")) if text else ()
-    if len(set(names)) != len(names) or not set(names) <= set(GROUPS):
-        _refuse("group_by", f"it takes {', '.join(GROUPS)}, with commas between")
-    return tuple([group for group in GROUPS if group in names])
+    if len(set(names)) != len(names) or not set(names) <= set(groups):
+        _refuse("group_by", f"it takes {', '.join(groups)}, with commas between")
+    return tuple([group for group in groups if group in names])
 
 
 def _count(given: dict[str, str], name: str, default: int, least: int, most: int) -> int:
@@ -200,14 +213,15 @@ def describe_report(report: Report, asked: Asked, credits_per_usd: int) -> dict[
         "from": asked.first.isoformat(),
         "to": asked.last.isoformat(),
         "group_by": asked.group_by,
-        "data": [{**_named(line, asked.group_by), **_sums(line.counts, credits_per_usd)} for line in report.lines],
+        "data": [{**named(line, asked.group_by), **_sums(line.counts, credits_per_usd)} for line in report.lines],
         "has_more": report.more,
         "totals": _sums(report.totals, credits_per_usd),
         "open": {"requests": report.open_requests, **amounts("held", report.open_nusd, credits_per_usd)},
     }
 
 
-def _named(line: Line, group_by: Sequence[str]) -> dict[str, Any]:
+def named(line: Line, group_by: Sequence[str]) -> dict[str, Any]:
+    """The groups of a line, by their names."""
     names = dict(zip(reports.names_of(group_by), line.names, strict=True))
     if "day" in names:
         names["day"] = (_EPOCH + timedelta(days=int(names["day"]))).isoformat()
@@ -232,13 +246,27 @@ def _sums(counts: tuple[int, ...], credits_per_usd: int) -> dict[str, Any]:
 
 def to_csv(report: Report, group_by: Sequence[str]) -> bytes:
     """The same lines as RFC 4180 has them, without totals: a spreadsheet makes its own."""
+    rows = (
+        [*named(line, group_by).values(), *_columns(line.counts).values(), format_usd(line.counts[-1])]
+        for line in report.lines
+    )
+    return write_csv([*reports.names_of(group_by), *_columns(report.totals), "cost_usd"], rows)
+
+
+def write_csv(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    """A table as RFC 4180 has it."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow([*reports.names_of(group_by), *_columns(report.totals), "cost_usd"])
-    for line in report.lines:
-        cells = [*_named(line, group_by).values(), *_columns(line.counts).values(), format_usd(line.counts[-1])]
-        writer.writerow([safe_cell(cell) for cell in cells])
+    writer.writerow(heads)
+    writer.writerows([safe_cell(cell) for cell in row] for row in rows)
     return text.getvalue().encode()
+
+
+def reply_csv(exchange: Exchange, what: str, asked: Asked, table: bytes) -> None:
+    """Answers with a table that browsers keep as a file."""
+    name = f"tollhouse-{what}-{asked.first}-{asked.last}.csv"
+    attached = f'content-disposition: attachment; filename="{name}"\r\n'
+    exchange.reply(200, table, attached, f"{_CSV}; charset=utf-8")
 
 
 def safe_cell(value: object) -> str:

@@ -18,6 +18,7 @@ that stands still admits up to the limit and then nothing; one that steps back a
 """
 
 from collections import deque
+from functools import lru_cache
 
 WINDOW_NS = 60 * 10**9
 QUANTUM_NS = WINDOW_NS // 240
@@ -61,13 +62,18 @@ class Window:
 
     def room(self, now: int) -> int:
         """How much more may be admitted now; less than nothing when corrections have gone over the limit."""
-        horizon = now - WINDOW_NS
+        cells = self._cells
+        if cells and cells[0].at <= now - WINDOW_NS:
+            self._forget(now - WINDOW_NS)
+        return self.bound - self.used
+
+    def _forget(self, horizon: int) -> None:
+        """Lets go of what is over."""
         cells = self._cells
         while cells and cells[0].at <= horizon:
             cell = cells.popleft()
             self.used -= cell.amount
             cell.window = None
-        return self.bound - self.used
 
     def add(self, now: int, amount: int) -> Cell:
         """Admits an amount. Whether there is `room` for it is the caller's to look at first."""
@@ -100,10 +106,9 @@ class Window:
 
     def reset(self, now: int) -> int:
         """Nanoseconds until the window is empty, if nothing else is admitted."""
-        self.room(now)
         for cell in reversed(self._cells):
             if cell.amount:
-                return cell.at + WINDOW_NS - now
+                return max(0, cell.at + WINDOW_NS - now)
         return 0
 
     def __len__(self) -> int:
@@ -112,7 +117,12 @@ class Window:
 
 def go_duration(duration_ns: int) -> str:
     """A duration below an hour as Go prints it, milliseconds rounded up: ``0s``, ``12ms``, ``1.5s``, ``6m0s``."""
-    ms = -(-duration_ns // 1_000_000)
+    return _go_text(-(-duration_ns // 1_000_000))
+
+
+@lru_cache(maxsize=4096)
+def _go_text(ms: int) -> str:
+    """Kept for a while: under load, the requests of a key follow each other within a millisecond."""
     if ms < 1000:
         return f"{ms}ms" if ms else "0s"
     if ms < 60_000:

@@ -5,7 +5,7 @@ leaves. Everything that decides is synchronous, so that no cancellation can come
 charge for what it was given; only waiting for the disk is not.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from tollhouse.ledger.budgets import day_number
@@ -19,6 +19,7 @@ from tollhouse.types.ledger import (
     SETTLED,
     AttemptRecord,
     CloseHold,
+    CountFindings,
     MarkProgress,
     Op,
     OpenHold,
@@ -61,7 +62,10 @@ class Books(Protocol):
 class Hold:
     """One logical request, however many attempts it takes."""
 
-    __slots__ = ("_books", "_landing", "_row", "_spend", "_tx", "bids", "charge_nusd", "grip", "state", "undone")
+    __slots__ = (
+        *("_books", "_landing", "_row", "_spend", "_tx", "bids", "charge_nusd", "found", "grip", "safety", "state"),
+        "undone",
+    )
 
     def __init__(self, books: Books, row: OpenHold, grip: Grip, bids: tuple[Bid, ...], landing: int) -> None:
         self._books = books
@@ -72,6 +76,10 @@ class Hold:
         self._spend: Spend | None = None
         self._tx: int | None = None
         self.bids = bids
+        self.safety = ""
+        """`CloseHold.safety`: to be told before the hold is resolved."""
+        self.found: tuple[tuple[str, str, int, bool], ...] = ()
+        """`CountFindings.rows`, likewise."""
         self.charge_nusd = 0
         self.undone = False
         """Whether what was charged was given back."""
@@ -90,7 +98,7 @@ class Hold:
     def progress(self, bid: Bid, prompt_tokens: int, output_tokens: int) -> None:
         """The client has been given this much so far: what a crash would be charged by. Nobody waits for it."""
         price = self._books.price_number(bid.price)
-        self._books.journal.append((MarkProgress(self._row.id, output_tokens, prompt_tokens, price, bid.target.id),))
+        self._books.journal.defer((MarkProgress(self._row.id, output_tokens, prompt_tokens, price, bid.target.id),))
 
     def settle(
         self, bid: Bid, usage: Usage, attempts: tuple[AttemptRecord, ...] = (), *, interrupted: bool = False
@@ -117,6 +125,7 @@ class Hold:
             interrupted=interrupted,
             clipped=due - charge,
             attempts=attempts,
+            safety=self.safety,
         )
         windows = tuple([(window.node, window.start_s) for window in self.grip.windows])
         spend = self._spend = Spend(charge, windows, day_number(row.opened_at), row.key, bid.target.id, row.kind, close)
@@ -125,7 +134,7 @@ class Hold:
             entries = ((self.grip.purse.account, -charge), (books.revenue, charge))
             self._tx = books.next_tx()
             group = (close, Post(self._tx, "charge", now_us, entries, row.id), spend)
-        self._landing = books.journal.append(group + books.costs(row.id, now_us, attempts))
+        self._landing = books.journal.append(group + self._counted() + books.costs(row.id, now_us, attempts))
         books.meter.record(bid.target, usage)
         return charge
 
@@ -135,8 +144,9 @@ class Hold:
         books = self._books
         books.wallet.settle(self.grip, 0)
         now_us = books.clock_us()
-        close = CloseHold(self._row.id, RELEASED, now_us, attempts=attempts)
-        self._landing = books.journal.append((close, *books.costs(self._row.id, now_us, attempts)))
+        close = CloseHold(self._row.id, RELEASED, now_us, attempts=attempts, safety=self.safety)
+        costs = books.costs(self._row.id, now_us, attempts)
+        self._landing = books.journal.append((close, *self._counted(), *costs))
 
     def undo(self) -> None:
         """The answer that was charged never reached the client: gives the charge back, by entries of its own. Once."""
@@ -159,9 +169,13 @@ class Hold:
         back = Spend(-charge, windows, spend.day, spend.key, spend.target, spend.kind)
         self._landing = books.journal.append((post, back))
 
-    async def durable(self) -> None:
-        """Returns when the last of these steps is on disk."""
-        await self._books.journal.durable(self._landing)
+    def _counted(self) -> tuple[Op, ...]:
+        row = self._row
+        return (CountFindings(day_number(row.opened_at), row.key, self.found),) if self.found else ()
+
+    def durable(self) -> Awaitable[None]:
+        """Awaiting it returns when the last of these steps is on disk."""
+        return self._books.journal.durable(self._landing)
 
     def _resolve(self, state: str) -> None:
         if self.state != OPEN:

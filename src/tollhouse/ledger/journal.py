@@ -7,7 +7,8 @@ all. A single writer takes every group that is queued, writes them in one transa
 it has landed. Under load a commit carries many groups, so durability costs a fraction of an fsync each.
 
 Nothing is written before somebody needs it to be: `durable` calls the writer, and without a waiter a group rests for at
-most `REST_S`. The hold and the charge of a short request so become durable in one commit, not two.
+most `REST_S`, or `LONG_REST_S` where it is deferred. The hold and the charge of a short request so become durable in
+one commit, not two.
 
 The order of appending is the order of writing. When the store fails, the writer keeps its batch and tries again; new
 work is refused meanwhile (`check`), and what was decided before waits in memory. A group that the database refuses for
@@ -30,6 +31,8 @@ from tollhouse.stores.protocol import Batch, Call, JournalStore
 from tollhouse.types.ledger import Op
 
 REST_S = 0.02
+LONG_REST_S = 0.25
+"""How long a group rests that only a crash makes worth anything."""
 PATIENCE_S = 5.0
 """How long a waiter waits for a store that does not write."""
 MAX_GROUPS = 50_000
@@ -68,6 +71,7 @@ class Journal:
         self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._broken: dict[int, str] = {}
         self._resting: asyncio.TimerHandle | None = None
+        self._resting_long: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._now: Callable[[], float] = time.monotonic
         self.appended = 0
@@ -109,8 +113,22 @@ class Journal:
             self._resting = self._loop.call_later(REST_S, self._rested)
         return self.appended
 
+    def defer(self, group: Group) -> None:
+        """Queues a group that nobody will wait for and a crash may lose: it goes with the next commit that somebody
+        needs, or after `LONG_REST_S`.
+        """
+        self._groups.append(group)
+        self.appended += 1
+        if self._resting_long is None and self._loop is not None:
+            self._resting_long = self._loop.call_later(LONG_REST_S, self._rested_long)
+
     def _rested(self) -> None:
         self._resting = None
+        if self.appended > self.landed:
+            self._writer.kick()
+
+    def _rested_long(self) -> None:
+        self._resting_long = None
         if self.appended > self.landed:
             self._writer.kick()
 

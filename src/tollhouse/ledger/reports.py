@@ -47,7 +47,7 @@ _LINES = f"""
 _REQUEST = """
     SELECT hold.id, request_id, node.id, node.name, hold.kind, requested, target, state, amount, opened_at, closed_at,
         charge, estimated, interrupted, clipped, attempts, input, cache_read, cache_write, cache_write_1h, output,
-        reasoning, input_audio, output_audio, images, price.id, price.body
+        reasoning, input_audio, output_audio, images, price.id, price.body, hold.safety
     FROM hold JOIN node ON node.number = hold.key LEFT JOIN price ON price.id = hold.price
 """
 _ONE = f"{_REQUEST} WHERE request_id = ?1 AND key IN (SELECT value FROM json_each(?2)) ORDER BY hold.id DESC LIMIT 1"  # noqa: S608 - constants
@@ -131,6 +131,8 @@ class Request(Struct, frozen=True):
     price: int | None
     price_body: dict[str, object]
     """Empty where there is no price; else the canonical JSON of `ledger.prices`."""
+    safety: dict[str, object] | None
+    """What was found in its texts (`types.ledger.CloseHold`); None where nobody looked."""
     entries: tuple[Entry, ...] = ()
 
 
@@ -176,7 +178,8 @@ def _request(row: tuple[Any, ...]) -> Request:
     *plain, estimated, interrupted, clipped, attempts = row[:16]
     tried = [msgspec.structs.replace(attempt, cost_nusd=0) for attempt in _attempts(attempts)]
     tokens = dict(zip(TOKENS, row[16:25], strict=True))
-    price, body = row[25:]
+    price, body, safety = row[25:]
     stated = _body(body) if body is not None else {}
-    values: list[Any] = [*plain, bool(estimated), bool(interrupted), clipped, tuple(tried), tokens, price, stated]
-    return Request(*values)
+    found = _body(safety) if safety else None
+    told: list[Any] = [*plain, bool(estimated), bool(interrupted), clipped, tuple(tried), tokens, price, stated, found]
+    return Request(*told)

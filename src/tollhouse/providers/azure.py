@@ -7,16 +7,13 @@
   form, ``{resource}/openai/deployments/{deployment}/...?api-version=``. ``base_url`` may be the resource alone, end in
   ``/openai`` or ``/openai/v1``, or name the deployment itself, as people copy it from the portal.
   https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle
-- *Filters.* What the filter found in the prompt opens a stream, in an event without choices, id and model. It waits for
-  the first event that has them, so that the answer keeps its id and no client sees ``choices`` empty.
-  https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-streaming
+- *Filters.* What they found stands beside the answer, which `providers.openai` reads, for other hosts pass it on too.
 - *Errors.* A deployment that is not there, and an operation that its model has not, are models that are missing. Waits
   come in milliseconds too.
 """
 
 import re
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -44,7 +41,6 @@ _OF_A_DEPLOYMENT = frozenset(
 _ABSENT = frozenset({"moderations", "rerank"})
 _MISSING = frozenset({"deploymentnotfound", "operationnotsupported", "modelnotfound", "404"})
 """Codes by which Azure says that there is no such model here, or that it cannot do this."""
-_FILTERED = "prompt_filter_results"
 _decode = msgspec.json.Decoder().decode
 
 
@@ -92,10 +88,9 @@ class Azure:
         path = self._addresses.of(target.host).path(CHAT, target.model)
         return replace(encoded, outgoing=replace(encoded.outgoing, path=path))
 
-    def decode_chat(self, call: ChatCall, target: Target) -> "AzureReader":
+    def decode_chat(self, call: ChatCall, target: Target) -> ChatReader:
         """A decoder for one answer."""
-        del call
-        return AzureReader(target.host.max_event_bytes)
+        return OPENAI.decode_chat(call, target)
 
     def encode_relay(self, kind: str, content_type: str, body: bytes, target: Target) -> Outgoing:
         """As OpenAI's, at the deployment's address. Raises `UpstreamModelMissing` for endpoints that Azure has not."""
@@ -128,35 +123,3 @@ def _with_wait(headers: Mapping[str, str]) -> Mapping[str, str]:
     if not re.fullmatch(r"\d{1,12}", wait_ms):
         return headers
     return {**headers, "retry-after": str(int(wait_ms) / 1000)}
-
-
-class AzureReader(ChatReader):
-    """One answer, read as OpenAI's. What the filter found in the prompt is put on the first event of the answer."""
-
-    __slots__ = ("_filtered",)
-
-    def __init__(self, max_event_bytes: int) -> None:
-        super().__init__(max_event_bytes)
-        self._filtered: Any = None
-
-    def feed(self, data: bytes) -> list[dict[str, Any]]:
-        """The chunks that these bytes complete."""
-        return self._placed(super().feed(data))
-
-    def finish(self) -> list[dict[str, Any]]:
-        """The rest, at the end of the body."""
-        return self._placed(super().finish())
-
-    def _placed(self, chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        if not self._filtered and not any(_FILTERED in chunk for chunk in chunks):
-            return chunks
-        placed = []
-        for chunk in chunks:
-            if not chunk["choices"] and _FILTERED in chunk:
-                self._filtered = chunk[_FILTERED]
-                continue
-            if self._filtered:
-                chunk.setdefault(_FILTERED, self._filtered)
-                self._filtered = None
-            placed.append(chunk)
-        return placed

@@ -75,9 +75,11 @@ class Bedrock:
 
 def _model(target: Target) -> Model:
     facts = target.facts
+    guardrail = dict(target.host.options).get("guardrail", "")
     if facts is None:
-        return Model(target.model)
-    return Model(target.model, facts.structured_output and target.host.quirks.schema == "schema", facts.temperature)
+        return Model(target.model, guardrail=guardrail)
+    schema = facts.structured_output and target.host.quirks.schema == "schema"
+    return Model(target.model, schema, facts.temperature, guardrail)
 
 
 PROVIDER = Bedrock()

@@ -12,9 +12,11 @@ import msgspec
 
 from tollhouse.dialects.answers import is_json, json_object
 from tollhouse.dialects.faults import fault_of_object, fault_of_reply
+from tollhouse.dialects.filtered import OLD_RESULTS, PROMPT, RESULTS
 from tollhouse.dialects.finish import BROKEN
 from tollhouse.dialects.headers import StaticHeads, host_headers
 from tollhouse.dialects.openai_plain import make_plain
+from tollhouse.dialects.openai_results import MODERATION, OLD_PROMPT, Found
 from tollhouse.dialects.replies import is_empty, says_something, split_reply, tidy_content, tidy_reply
 from tollhouse.dialects.sse import MAX_EVENT_BYTES, Event, EventParser
 from tollhouse.dialects.usage import ask_for_usage
@@ -133,7 +135,7 @@ class ChatReader:
     ignores ``stream`` and sends one JSON object is recognised by its first byte, and its answer is cut into chunks.
     """
 
-    __slots__ = ("_began", "_ended", "_events", "_fault", "_sniffed", "_whole", "done", "usage")
+    __slots__ = ("_began", "_ended", "_events", "_fault", "_found", "_sniffed", "_whole", "done", "usage")
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self.usage: dict[str, Any] | None = None
@@ -143,6 +145,7 @@ class ChatReader:
         self._whole: WholeBody | None = None
         self._began: set[int] = set()
         self._ended: set[int] = set()
+        self._found = Found()
         self._fault: UpstreamFault | None = None
 
     def reply(self, body: bytes) -> dict[str, Any]:
@@ -158,6 +161,7 @@ class ChatReader:
         if is_empty(reply):
             raise UpstreamBadResponse("The upstream's answer is empty.")
         tidy_reply(reply, str(reply.get("id") or ""))
+        self._found.read_reply(reply)
         if self.usage is not None:
             reply["usage"] = self.usage
         return reply
@@ -247,6 +251,8 @@ class ChatReader:
             raise fault_of_object(error)
         if name == b"error":
             raise fault_of_object(chunk)
+        if PROMPT in chunk or MODERATION in chunk or OLD_PROMPT in chunk:
+            self._found.read_chunk(chunk, self._began)
         choices = chunk.get("choices")
         if not choices:
             return _bare(chunk)
@@ -254,6 +260,8 @@ class ChatReader:
             raise UpstreamBadResponse("The upstream's answer has choices that are not a list.")
         for position, choice in enumerate(choices):
             self._take_choice(choice, position)
+        if self._found.asked is not None:
+            self._found.tell(chunk)
         return chunk
 
     def _take_choice(self, choice: Any, position: int) -> None:
@@ -270,9 +278,12 @@ class ChatReader:
             if reason == BROKEN:
                 raise UpstreamInterrupted("The upstream says that its answer broke off.")
             self._ended.add(index)
+            self._found.end_choice(index, reason)
             self._take_usage(choice.pop("usage", None))  # Moonshot puts it here
         else:
             choice["finish_reason"] = None
+        if RESULTS in choice or OLD_RESULTS in choice:
+            self._found.read_choice(choice)
         if type(delta.get("content", "")) is not str:
             tidy_content(delta)
 
@@ -310,7 +321,7 @@ def _pass_over(value: object) -> None:
 
 
 def _bare(chunk: dict[str, Any]) -> dict[str, Any] | None:
-    """A chunk without choices; ``None`` unless it holds something that is nowhere else, as Azure's filter results."""
+    """A chunk without choices; ``None`` unless it holds something that is nowhere else."""
     if chunk.get("object") == "error":
         raise fault_of_object(chunk)
     chunk["choices"] = []

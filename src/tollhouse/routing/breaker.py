@@ -110,11 +110,12 @@ class Breaker:
         if self.state == "closed":
             if self._bits:
                 self._note(now, rules, failed=False)
-            else:  # nothing but successes so far: there is one more
-                seen = self._seen if now - self._ended_at <= rules.window_s else 0
-                self._ended_at = now
-                self._in_row = 0
-                self._seen = seen + 1 if seen < rules.samples else seen
+                return False
+            if now - self._ended_at > rules.window_s:  # nothing but successes so far: there is one more
+                self._seen = 1
+            elif self._seen < rules.samples:
+                self._seen += 1
+            self._ended_at = now
         elif probe and self.state == "half_open":  # any other passed before the circuit opened
             self._probe_at = None
             self._successes += 1

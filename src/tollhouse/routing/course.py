@@ -1,6 +1,7 @@
 """The course of one request over its targets: who is asked next after a failure, how soon, and whether at all.
 
-Made by `gateway.attempts` for each request, which does the asking. Pure but for the budgets of `Health`.
+Made by `gateway.attempts`, which does the asking, for each request whose first target is not the last word. Pure but
+for the budgets of `Health`.
 
 Theory of operation
 -------------------
@@ -38,6 +39,10 @@ class Step(Struct, frozen=True):
     """Whether it has been asked before."""
 
 
+FIRST = Step(0)
+"""Where every course begins. Most end there: whoever asks makes a course when there is more to decide."""
+
+
 class Hedge(Struct, frozen=True):
     """Ask target ``index`` too, if the first one has said nothing after ``after_s`` seconds."""
 
@@ -69,11 +74,18 @@ class Course:
         self.tries = 0
         """Requests sent upstream."""
 
+    @classmethod
+    def begun(cls, targets: Sequence[Target], policy: RoutePolicy, health: Health) -> "Course":
+        """The course whose first step, `FIRST`, was taken and counted (`Health.deposit`) before there was one."""
+        course = cls(targets, policy, health)
+        course.tries = 1
+        course._failed[0] = None
+        return course
+
     def first(self, now: float) -> Step:
         """The first step. Counts the request for the budgets, but not twice where its answer goes on elsewhere."""
         if not self.tries:
-            self._health.retries.deposit(now)
-            self._health.hedges.deposit(now)
+            self._health.deposit(now)
         return self._go(0)
 
     def onward(self, targets: Sequence[Target], now: float) -> "Course | None":

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from tollhouse.routing.breaker import Breaker, BreakerRules, key_rules, service_rules
-from tollhouse.routing.outcomes import SERVICE_FAULTS, Outcome
+from tollhouse.routing.outcomes import OK, SERVICE_FAULTS, Outcome
 from tollhouse.routing.pace import Budget, Cooldown
 from tollhouse.routing.tracks import HostState, KeyState, KeyView, TargetView, Track, Trouble
 from tollhouse.settings.routing import Routing
@@ -136,6 +136,11 @@ class Health:
 
     # --- writing -------------------------------------------------------------------------------------------------
 
+    def deposit(self, now: float) -> None:
+        """A client's request is sent upstream for the first time: the budgets are shares of these."""
+        self.retries.deposit(now)
+        self.hedges.deposit(now)
+
     def start(self, target: Target, now: float, *, stream: bool = True) -> Trial | None:
         """An attempt begins. None where nothing may be sent there now: the place of the probe is taken, or it has come
         to trouble since the decision (`Outcome.BUSY_PROBE`). Of models in this process nothing is kept.
@@ -195,7 +200,7 @@ class Health:
         """An attempt has ended. ``draw``, from [0, 1), spreads the time for which a circuit opens."""
         trial.track.in_flight -= 1
         trial.key.in_flight -= 1
-        if outcome is Outcome.OK and not trial.probes and trial.host.troubled_until <= now:  # the usual way
+        if outcome is OK and not trial.probes and trial.host.troubled_until <= now:  # the usual way
             track, rules = trial.track, self._rules
             if track.note(now, self.routing, failed=False):
                 trial.host.trouble(track.ejected_until)

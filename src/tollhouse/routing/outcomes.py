@@ -52,6 +52,9 @@ class Outcome(StrEnum):
     """It was not asked: its circuit lets one request through at a time, and that one is under way."""
 
 
+OK, GONE = Outcome.OK, Outcome.CANCELLED
+"""For the path that every request takes: Python 3.11 looks for a member of an enumeration 0.2 us long, each time."""
+
 _BY_CLASS: dict[type[UpstreamFault], Outcome] = {
     UpstreamRateLimited: Outcome.RATE,
     UpstreamAuth: Outcome.AUTH,

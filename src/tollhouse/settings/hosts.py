@@ -27,7 +27,7 @@ RESERVED = frozenset(
     {"host", "content-length", "connection", "transfer-encoding", "upgrade", "expect", "te", "trailer"}
 )
 EMBEDDED = "tollhouse"
-_OPTIONS = ("region", "project", "api_version")
+_OPTIONS = ("region", "project", "api_version", "guardrail")
 _SECRETS = ("account", "access_key_id", "secret_access_key", "session_token")
 _SIGNED_WITH = {"access_key_id": "sigv4", "account": "google"}
 """The credential that a signature begins with, and the ``auth`` that it means."""

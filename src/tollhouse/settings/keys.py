@@ -14,6 +14,7 @@ from tollhouse.settings.provider_keys import ProviderSettings
 from tollhouse.settings.reading import key
 from tollhouse.settings.replay import Replay
 from tollhouse.settings.routing import RoutePolicy, Routing
+from tollhouse.settings.safety import Safety, SafetyKeys
 from tollhouse.types.secret import Secret
 from tollhouse.types.tenancy import Tier
 from tollhouse.types.wire import Timeouts
@@ -172,6 +173,13 @@ class RateKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class AllowanceKeys(RateKeys):
+    """What a tier allows each of its keys in any 60 seconds, and how their texts are judged."""
+
+    safety: str = key("", "policy of [safety] for its keys: the strictest of all that a request has counts")
+
+
+@dataclass(frozen=True, slots=True)
 class Billing:
     """Credits, and what happens where a price, a cap or the end of an answer is missing."""
 
@@ -218,6 +226,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     routing: Routing = field(default_factory=Routing)
     replay: Replay = field(default_factory=Replay)
+    safety: Safety = field(default_factory=Safety)
     tiers: Mapping[str, Tier] = field(default_factory=lambda: MappingProxyType({}))
     providers: Mapping[str, ProviderSettings] = field(default_factory=lambda: MappingProxyType({}))
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
@@ -242,5 +251,6 @@ SECTIONS: Mapping[str, type] = MappingProxyType(
         "limits": Limits,
         "routing": Routing,
         "replay": Replay,
+        "safety": SafetyKeys,
     }
 )

@@ -29,6 +29,7 @@ class ProviderKeys:
     region: str = key("", "region, for hosts whose address has one (Bedrock, Vertex)")
     project: str = key("", "project, for hosts whose address has one (Vertex)")
     api_version: str = key("", "api-version of the address (Azure)")
+    guardrail: str = key("", 'guardrail that all its answers are given under, as "ID:VERSION" (Bedrock)')
     account: str = key("", 'service account of Google Cloud, JSON: "file:/path" or "env:NAME"')
     access_key_id: str = key("", 'AWS access key id: "env:NAME", "file:/path", or written out')
     secret_access_key: str = key("", 'AWS secret access key: "env:NAME", "file:/path", or written out')

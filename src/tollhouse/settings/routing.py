@@ -151,6 +151,7 @@ class AliasKeys:
     prefer: str = key("", "what auto goes by; by default [routing] auto_prefer", choices=("", *PREFERENCES))
     allow: tuple[str, ...] = key((), 'the only models of auto: "host/model", a star for anything')
     deny: tuple[str, ...] = key((), "never a model of auto")
+    safety: str = key("", "policy of [safety] for what is asked of this name: the strictest of all counts")
     max_input_usd_per_1m: Decimal = key(
         None, "targets whose prompt tokens cost more are left out", unit="USD/1M tokens", least=0, most=1_000_000
     )
@@ -193,6 +194,7 @@ class RoutePolicy(Struct, frozen=True):
     deny: tuple[str, ...] = ()
     max_input_pusd: int | None = None
     max_output_pusd: int | None = None
+    safety: str = ""
 
     @property
     def goes_on(self) -> bool:

@@ -7,10 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tollhouse.settings.keys import SECTIONS, RateKeys
+from tollhouse.settings.judges import JudgeKeys
+from tollhouse.settings.keys import SECTIONS, AllowanceKeys
 from tollhouse.settings.provider_keys import ModelKeys, ProviderKeys, QuirkKeys, TierKeys
 from tollhouse.settings.reading import Key, keys
 from tollhouse.settings.routing import AliasKeys, TargetKeys
+from tollhouse.settings.safety import BlocklistKeys, PolicyKeys, ProtectedKeys, TopicKeys
 
 HEAD = """\
 # Tollhouse settings. Every key is shown with its default; take out the "# " before a key to change it.
@@ -71,21 +73,44 @@ MODELS = """\
 """
 
 
+SAFETY = """\
+# --- safety policies ------------------------------------------------------------------------------
+# What is blocked, for those who name the policy: safety = "NAME" in [tiers.NAME], in [models.NAME], of a key.
+# Lists and topics are in [safety.blocklists.NAME] and [safety.topics.NAME], judges in [safety.judges.NAME].
+#
+# [safety.policies.public]
+# template = "moderate"
+# profanity = true
+# blocklists = ["rivals"]
+#
+# [safety.blocklists.rivals]
+# terms = ["acme*", "other corp"]
+#
+# Every key of [safety.policies.NAME]:
+"""
+
+
 def render_toml() -> str:
     """The text of a settings file with every key, all commented out: it is valid as it stands."""
     parts = [HEAD]
     for name, section in SECTIONS.items():
         parts.append(f"# {_summary(section)}\n[{name}]\n" + _lines(section))
     parts.append(PROVIDERS + _lines(ProviderKeys))
-    parts.append(TIERS + _lines(RateKeys))
+    parts.append(TIERS + _lines(AllowanceKeys))
     parts.append(MODELS + _lines(AliasKeys))
+    parts.append(SAFETY + _lines(PolicyKeys))
     return "\n".join(parts)
 
 
 def render_markdown() -> str:
     """The reference tables of the settings, a heading and a table for each section."""
     parts = [_table(f"[{name}]", section, f"TOLLHOUSE_{name}_".upper()) for name, section in SECTIONS.items()]
-    parts.append(_table("[tiers.NAME]", RateKeys))
+    parts.append(_table("[safety.policies.NAME]", PolicyKeys))
+    parts.append(_table("[safety.blocklists.NAME]", BlocklistKeys))
+    parts.append(_table("[safety.topics.NAME]", TopicKeys))
+    parts.append(_table("[safety.protected]", ProtectedKeys))
+    parts.append(_table("[safety.judges.NAME]", JudgeKeys))
+    parts.append(_table("[tiers.NAME]", AllowanceKeys))
     parts.append(_table("[models.NAME]", AliasKeys))
     parts.append(_table("[[models.NAME.targets]]", TargetKeys))
     parts.append(_table("[providers.NAME]", ProviderKeys))

@@ -6,13 +6,13 @@ from dataclasses import fields
 from typing import Any
 
 from tollhouse.settings.aliases import is_model_name
-from tollhouse.settings.keys import RateKeys
-from tollhouse.settings.reading import Problems, closest, describe, read_section
+from tollhouse.settings.keys import AllowanceKeys, RateKeys
+from tollhouse.settings.reading import Problems, closest, describe, keys, read_section, read_value
 from tollhouse.types.tenancy import Rates, Tier
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SOFT = ("requests", "tokens")
-_OWN = ("per_model", "models")
+_OWN = ("per_model", "models", "safety")
 
 
 def read_tiers(tables: object, problems: Problems) -> dict[str, Tier]:
@@ -44,6 +44,7 @@ def _read_tier(name: str, table: object, problems: Problems) -> Tier:
         problems.add(path, f"expected a table, got {describe(table)}", f"write [{path}]")
         return Tier(name)
     rows = dict(table)
+    safety = _read_safety(rows, path, problems)
     per_model, models = rows.pop("per_model", {}), rows.pop("models", {})
     _hint(rows, path, problems)
     rates = _read_rates(rows, path, problems)
@@ -52,7 +53,15 @@ def _read_tier(name: str, table: object, problems: Problems) -> Tier:
         rates,
         _read_rates(per_model, f"{path}.per_model", problems),
         _read_models(models, f"{path}.models", problems),
+        safety,
     )
+
+
+def _read_safety(rows: dict[str, Any], path: str, problems: Problems) -> str:
+    """Takes the name of a policy out of a tier's table. Whether there is such a policy, `config` checks."""
+    spec = next(spec for spec in keys(AllowanceKeys) if spec.name == "safety")
+    stated = rows.pop(spec.name, "")
+    return read_value(spec, stated, f"{path}.{spec.name}", problems) or ""
 
 
 def _hint(rows: dict[str, Any], path: str, problems: Problems) -> None:

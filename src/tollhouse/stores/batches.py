@@ -1,8 +1,8 @@
 """Writes a batch of ledger operations into an open transaction. Called by `stores.sqlite` on the writer thread.
 
-Operations of one kind go in one `executemany`, in an order in which no row comes before what it refers to; sums that
-many operations touch (an account's balance, a day's usage) are added up first and written once. That is what makes a
-commit of many requests cheap: about 5 us each.
+Operations of one kind go in together (`stores.rows`), in an order in which no row comes before what it refers to; sums
+that many operations touch (an account's balance, a day's usage) are added up first and written once. That is what makes
+a commit of many requests cheap.
 """
 
 from collections import defaultdict
@@ -12,14 +12,17 @@ from typing import Any
 
 import apsw
 import msgspec
+from msgspec.structs import astuple
 
 from tollhouse.stores.protocol import Call
+from tollhouse.stores.rows import Insert
 from tollhouse.types.calls import Usage
 from tollhouse.types.ledger import (
     AddAccount,
     AddChain,
     AddPrice,
     CloseHold,
+    CountFindings,
     MarkProgress,
     Op,
     OpenHold,
@@ -29,48 +32,35 @@ from tollhouse.types.ledger import (
 
 Group = tuple[Op | Call, ...]
 
-_OPENED = (*("id", "request_id", "key", "chain", "payer", "kind", "requested", "amount", "opened_at", "input_bound"),)
+_USAGE_CLASSES = Usage.__struct_fields__
+"""The columns of usage are named as its fields, and stand in their order."""
+_OPENED = OpenHold.__struct_fields__
+"""So are those of a hold that is opened; the last, its price, is the closing row's own where both come together."""
 _CLOSED = (
-    *("state", "closed_at", "charge", "target", "price", "input", "cache_read", "cache_write", "cache_write_1h"),
-    *(
-        "output",
-        "reasoning",
-        "input_audio",
-        "output_audio",
-        "images",
-        "estimated",
-        "interrupted",
-        "clipped",
-        "attempts",
-    ),
+    *("state", "closed_at", "charge", "target", "price"),
+    *_USAGE_CLASSES,
+    *("interrupted", "clipped", "attempts", "safety"),
 )
-
-
-def _insert(*columns: str) -> str:
-    return f"INSERT INTO hold ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 - our names
-
-
-_OPEN = _insert(*_OPENED, "price")
-_WHOLE = _insert(*_OPENED, *_CLOSED)
+_OPEN = Insert("hold", _OPENED)
+_WHOLE = Insert("hold", (*_OPENED[:-1], *_CLOSED))
 _PROGRESS = "UPDATE hold SET progress = ?, input = ?, price = ?, target = ? WHERE id = ? AND state = 'open'"
 _CLOSE = f"UPDATE hold SET {', '.join(f'{name} = ?' for name in _CLOSED)} WHERE id = ?"  # noqa: S608 - our names
-_TX = (
-    "INSERT INTO tx (id, kind, at, hold, actor, reason, source, external_id, reverses)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-_ENTRY = "INSERT INTO entry (tx, account, amount) VALUES (?, ?, ?)"
+_TX = Insert("tx", ("id", "kind", "at", "hold", "actor", "reason", "source", "external_id", "reverses"))
+_ENTRY = Insert("entry", ("tx", "account", "amount"))
 _POSTED = "UPDATE account SET posted = posted + ? WHERE id = ?"
-_SPEND = (
-    "INSERT INTO spend (node, window_start, amount) VALUES (?, ?, ?)"
-    " ON CONFLICT DO UPDATE SET amount = amount + excluded.amount"
+_SPEND = Insert(
+    "spend", ("node", "window_start", "amount"), " ON CONFLICT DO UPDATE SET amount = amount + excluded.amount"
 )
-_USED = (
-    *("requests", "input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning"),
-    *("input_audio", "output_audio", "images", "estimated", "charge"),
+_USED = ("requests", *_USAGE_CLASSES, "charge")
+_USAGE = Insert(
+    "usage_day",
+    ("day", "key", "target", "kind", *_USED),
+    f" ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in _USED)}",
 )
-_USAGE = (
-    f"INSERT INTO usage_day (day, key, target, kind, {', '.join(_USED)}) VALUES ({', '.join('?' * (len(_USED) + 4))})"  # noqa: S608 - names of our own
-    f" ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in _USED)}"
+_FOUND = Insert(
+    "safety_day",
+    ("day", "key", "side", "category", "level", "filtered", "requests"),
+    " ON CONFLICT DO UPDATE SET requests = requests + excluded.requests",
 )
 _ACCOUNT = "INSERT INTO account (id, name, allow_debt) VALUES (?, ?, ?)"
 _PRICE = (
@@ -138,19 +128,14 @@ def _held(db: apsw.Connection, ops: list[OpenHold | CloseHold]) -> None:
     closing = {op.id: op for op in ops if type(op) is CloseHold}
     opened, whole = [], []
     for op in ops:
-        if type(op) is not OpenHold:
-            continue
-        close = closing.pop(op.id, None)
-        row = (
-            *(op.id, op.request_id, op.key, op.chain, op.payer, op.kind, op.requested, op.amount, op.opened_at),
-            op.input_bound,
-        )
-        if close is None:
-            opened.append((*row, op.price))
-        else:
-            whole.append((*row, *_close_row(close)))
-    db.executemany(_OPEN, opened)
-    db.executemany(_WHOLE, whole)
+        if type(op) is OpenHold:
+            close = closing.pop(op.id, None)
+            if close is None:
+                opened.append(astuple(op))
+            else:
+                whole.append((*astuple(op)[:-1], *_close_row(close)))
+    _OPEN.run(db, opened)
+    _WHOLE.run(db, whole)
     if closing:
         before = db.total_changes()
         db.executemany(_CLOSE, [(*_close_row(op), op.id) for op in closing.values()])
@@ -159,11 +144,11 @@ def _held(db: apsw.Connection, ops: list[OpenHold | CloseHold]) -> None:
 
 
 def _close_row(op: CloseHold) -> tuple[Any, ...]:
-    usage = op.usage or _NOTHING
+    attempts = _encode(op.attempts).decode() if op.attempts else "[]"
     return (
-        *(op.state, op.closed_at, op.charge, op.target, op.price, usage.input, usage.cache_read, usage.cache_write),
-        *(usage.cache_write_1h, usage.output, usage.reasoning, usage.input_audio, usage.output_audio, usage.images),
-        *(usage.estimated, op.interrupted, op.clipped, _encode(op.attempts).decode() if op.attempts else "[]"),
+        *(op.state, op.closed_at, op.charge, op.target, op.price),
+        *astuple(op.usage or _NOTHING),
+        *(op.interrupted, op.clipped, attempts, op.safety),
     )
 
 
@@ -179,28 +164,30 @@ def _posted(db: apsw.Connection, ops: list[Post]) -> None:
         for account, amount in op.entries:
             entries.append((op.id, account, amount))
             sums[account] += amount
-    db.executemany(_TX, txs)
-    db.executemany(_ENTRY, entries)
+    _TX.run(db, txs)
+    _ENTRY.run(db, entries)
     db.executemany(_POSTED, [(amount, account) for account, amount in sums.items()])
 
 
 def _spent(db: apsw.Connection, ops: list[Spend]) -> None:
     windows: defaultdict[tuple[int, int], int] = defaultdict(int)
-    used: defaultdict[tuple[int, int, str, str], list[int]] = defaultdict(lambda: [0] * len(_USED))
+    used: defaultdict[tuple[int, int, str, str], list[tuple[int, ...]]] = defaultdict(list)
     for op in ops:
+        amount, close = op.amount, op.close
         for place in op.windows:
-            windows[place] += op.amount
-        line = used[op.day, op.key, op.target, op.kind]
-        if (close := op.close) is not None:
-            usage = close.usage or _NOTHING
-            counts = (
-                *(1, usage.input, usage.cache_read, usage.cache_write, usage.cache_write_1h, usage.output),
-                *(usage.reasoning, usage.input_audio, usage.output_audio, usage.images, usage.estimated),
-            )
-            line[:-1] = [one + other for one, other in zip(line, counts, strict=False)]
-        line[-1] += op.amount
-    db.executemany(_SPEND, [(*place, amount) for place, amount in windows.items()])
-    db.executemany(_USAGE, [(*place, *counts) for place, counts in used.items()])
+            windows[place] += amount
+        usage = close.usage if close is not None else None
+        used[op.day, op.key, op.target, op.kind].append((close is not None, *astuple(usage or _NOTHING), amount))
+    _SPEND.run(db, [(*place, amount) for place, amount in windows.items()])
+    _USAGE.run(db, [(*place, *map(sum, zip(*rows, strict=True))) for place, rows in used.items()])
+
+
+def _found(db: apsw.Connection, ops: list[CountFindings]) -> None:
+    counts: defaultdict[tuple[Any, ...], int] = defaultdict(int)
+    for op in ops:
+        for row in op.rows:
+            counts[op.day, op.key, *row] += 1
+    _FOUND.run(db, [(*place, count) for place, count in counts.items()])
 
 
 _WRITERS: tuple[tuple[type, Callable[[apsw.Connection, list[Any]], None]], ...] = (
@@ -211,4 +198,5 @@ _WRITERS: tuple[tuple[type, Callable[[apsw.Connection, list[Any]], None]], ...] 
     (MarkProgress, _progressed),
     (Post, _posted),
     (Spend, _spent),
+    (CountFindings, _found),
 )

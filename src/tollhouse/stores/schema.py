@@ -240,4 +240,21 @@ CREATE TRIGGER replay_out AFTER DELETE ON replay BEGIN
 END;
 """
 
-MIGRATIONS = (_KEYS, _TENANCY + _LEDGER, _REPLAYS)
+_SAFETY = """
+ALTER TABLE node ADD COLUMN safety TEXT;
+
+ALTER TABLE hold ADD COLUMN safety TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE safety_day (
+    day INTEGER NOT NULL,
+    key INTEGER NOT NULL REFERENCES node (number),
+    side TEXT NOT NULL CHECK (side IN ('prompt', 'completion')),
+    category TEXT NOT NULL,
+    level INTEGER NOT NULL CHECK (level BETWEEN 1 AND 3),
+    filtered INTEGER NOT NULL CHECK (filtered IN (0, 1)),
+    requests INTEGER NOT NULL,
+    PRIMARY KEY (day, key, side, category, level, filtered)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS = (_KEYS, _TENANCY + _LEDGER, _REPLAYS, _SAFETY)

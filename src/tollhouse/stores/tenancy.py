@@ -16,7 +16,7 @@ from tollhouse.types.tenancy import Budget, KeyDetails, KeySecret, Node
 
 _ALL_NODES = """
     SELECT number, id, kind, parent, name, created_at, budget_nusd, budget_period, budget_zone, models, kinds, tier,
-        billing, disabled_at, disabled_reason
+        billing, disabled_at, disabled_reason, safety
     FROM node ORDER BY number
 """
 _LINE = """
@@ -25,7 +25,7 @@ _LINE = """
         UNION ALL SELECT node.parent, height + 1 FROM line JOIN node ON node.number = n WHERE node.parent IS NOT NULL
     )
     SELECT number, id, kind, parent, name, created_at, budget_nusd, budget_period, budget_zone, models, kinds, tier,
-        billing, disabled_at, disabled_reason
+        billing, disabled_at, disabled_reason, safety
     FROM line JOIN node ON number = n ORDER BY height
 """
 _SUBTREE = """
@@ -34,7 +34,7 @@ _SUBTREE = """
         UNION ALL SELECT node.number FROM node JOIN below ON node.parent = n
     )
     SELECT number, id, kind, parent, name, created_at, budget_nusd, budget_period, budget_zone, models, kinds, tier,
-        billing, disabled_at, disabled_reason
+        billing, disabled_at, disabled_reason, safety
     FROM below JOIN node ON number = n ORDER BY number
 """
 _UPDATES = {
@@ -44,6 +44,7 @@ _UPDATES = {
     "kinds": "UPDATE node SET kinds = ? WHERE number = ?",
     "tier": "UPDATE node SET tier = ? WHERE number = ?",
     "billing": "UPDATE node SET billing = ? WHERE number = ?",
+    "safety": "UPDATE node SET safety = ? WHERE number = ?",
     "permission": "UPDATE key_details SET permission = ? WHERE number = ?",
     "expires_at": "UPDATE key_details SET expires_at = ? WHERE number = ?",
     "owner": "UPDATE key_details SET owner = ? WHERE number = ?",
@@ -140,10 +141,11 @@ def insert_node(db: apsw.Connection, node: Node) -> int:
         _words(node.kinds),
         node.tier,
         node.billing,
+        node.safety,
     )
     statement = """
         INSERT INTO node (id, kind, parent, name, created_at, budget_nusd, budget_period, budget_zone, models, kinds,
-            tier, billing) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            tier, billing, safety) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     """
     db.execute(statement, values)
     return db.last_insert_rowid()

@@ -26,6 +26,11 @@ COUNTERS = {
     "tollhouse_log_lines_dropped": ("Log lines lost to a slow or broken sink.", ()),
     "tollhouse_connections_refused": ("Client connections refused at the limit.", ()),
     "tollhouse_rate_limited": ("Requests refused by a limit of their key.", ("tier", "dimension")),
+    "tollhouse_safety_findings": (
+        "Requests in which something was found: annotated, or filtered by a policy.",
+        ("side", "category", "severity", "outcome"),
+    ),
+    "tollhouse_judges": ("Texts shown to a judge: answered, failed, or skipped for a while.", ("judge", "outcome")),
     "tollhouse_replays": ("Answers given again, by what they were asked for by: seed or cache.", ("by",)),
     "tollhouse_payment_events": ("Events of a payment service, by what came of them.", ("source", "outcome")),
     "tollhouse_soft_limit_exceeded": ("Requests over a soft limit of their key.", ("tier", "dimension")),

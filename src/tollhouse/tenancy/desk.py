@@ -6,7 +6,7 @@ that nothing changes between the check and the write, and every change writes it
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -37,6 +37,8 @@ class House:
     """The tiers that are set up at the moment; None lets any name pass unchecked."""
     kinds: frozenset[str] | None = None
     """The endpoint kinds that exist; None lets any name pass unchecked."""
+    policies: Callable[[], Collection[str]] | None = None
+    """The names of the safety policies of the moment; None lets any name pass unchecked."""
     key_prefix: str = KEY_PREFIX
 
 
@@ -168,6 +170,7 @@ class Desk:
             kinds=wanted.get("kinds"),
             tier=wanted.get("tier"),
             billing=wanted.get("billing", "prepaid") if kind == "org" else None,
+            safety=wanted.get("safety"),
         )
         number = store.insert_node(self._db, fresh)
         if kind == "key":
@@ -179,7 +182,8 @@ class Desk:
 
     def _check(self, wanted: Fields, above: Sequence[Node]) -> None:
         tiers = self._tiers()
-        rules.check_known(wanted, tiers, self._house.kinds)
+        policies = self._house.policies() if self._house.policies is not None else None
+        rules.check_known(wanted, tiers, self._house.kinds, policies)
         rules.check_inside(wanted, above, tiers)
         expires_at = wanted.get("expires_at")
         if expires_at is not None and expires_at <= self._at:

@@ -146,6 +146,7 @@ class Directory:
             tier=next((node.tier for node in line if node.tier is not None), None),
             models=tuple(node.models for node in line if node.models is not None),
             kinds=tuple(frozenset(node.kinds) for node in line if node.kinds is not None),
+            safety=tuple(dict.fromkeys(node.safety for node in line if node.safety is not None)),
             not_after=min((at for at in (details.expires_at, secret.expires_at) if at is not None), default=None),
         )
 

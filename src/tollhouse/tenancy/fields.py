@@ -19,7 +19,7 @@ from tollhouse.validate.spelling import shorten
 
 LATEST_S = 253_402_300_799
 """The last second of the year 9999."""
-_SHARED = ("name", "budget", "models", "kinds", "tier")
+_SHARED = ("name", "budget", "models", "kinds", "tier", "safety")
 FIELDS = MappingProxyType(
     {
         "org": (*_SHARED, "billing"),
@@ -29,7 +29,7 @@ FIELDS = MappingProxyType(
     }
 )
 """What may be written of a node of each kind; nothing else can be."""
-NULLABLE = frozenset({"budget", "models", "kinds", "tier", "expires_at"})
+NULLABLE = frozenset({"budget", "models", "kinds", "tier", "safety", "expires_at"})
 """The fields that restrict: null takes the restriction away."""
 
 
@@ -41,6 +41,7 @@ class Fields(TypedDict, total=False):
     models: tuple[str, ...] | None
     kinds: tuple[str, ...] | None
     tier: str | None
+    safety: str | None
     billing: str
     owner: str
     permission: str
@@ -130,6 +131,7 @@ _RULES: dict[str, Rule] = {
     "models": _ENTRIES,
     "kinds": _ENTRIES,
     "tier": Line(64, low=1),
+    "safety": Line(64, low=1),
     "billing": Word(*BILLING),
     "owner": Line(200),
     "permission": Word(*PERMISSIONS),

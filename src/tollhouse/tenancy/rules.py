@@ -1,11 +1,11 @@
 """How a child stays inside its parent (CVE-2026-47101), as far as it can be said when it is written. Pure.
 
 Called by `tenancy.desk` with the rows that the transaction sees. Tightening a parent is never refused for budgets,
-models and kinds: what a request may do is the meet of its chain, whatever the nodes below say. Of tiers the nearest
-binds alone, so there a parent is not set below its children.
+models, kinds and safety policies: what a request may do is the meet of its chain, whatever the nodes below say. Of
+tiers the nearest binds alone, so there a parent is not set below its children.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from tollhouse.errors import InvalidRequest
 from tollhouse.tenancy.directory import covers
@@ -75,8 +75,14 @@ def check_tier(tier: str, outer: str, owner: str, tiers: Tiers | None) -> None:
         _refuse("tier", f"wider than the tier '{outer}' of {owner}")
 
 
-def check_known(fields: Fields, tiers: Tiers | None, kinds: frozenset[str] | None) -> None:
-    """Raises `InvalidRequest` for a tier or an endpoint kind that does not exist. Of None all pass."""
+def check_known(
+    fields: Fields, tiers: Tiers | None, kinds: frozenset[str] | None, policies: Collection[str] | None = None
+) -> None:
+    """Raises `InvalidRequest` for a tier, an endpoint kind or a safety policy that does not exist. Of None all pass."""
+    policy = fields.get("safety")
+    if policy is not None and policies is not None and policy not in policies:
+        message = f"There is no safety policy '{shorten(policy)}'. Known are: {join_words(sorted(policies))}."
+        raise InvalidRequest(message, param="safety", code="invalid_value")
     tier = fields.get("tier")
     if tier is not None and tiers is not None and tier not in tiers:
         known = join_words(sorted(tiers)) or "none, for no tier is set up"

@@ -181,7 +181,7 @@ class Host:
     free_kinds: tuple[str, ...] = ()
     """Endpoint kinds that the vendor does not charge for."""
     options: tuple[tuple[str, str], ...] = ()
-    """What the provider's addresses and signatures need beside the URL: ``region``, ``project``, ``api_version``..."""
+    """What the provider needs to know beside the URL: ``region``, ``project``, ``api_version``, ``guardrail``..."""
     secrets: tuple[tuple[str, Secret], ...] = ()
     """Credentials that a signature is made of, by name: ``access_key_id``, ``secret_access_key``, ``account``..."""
     slot: int = 0

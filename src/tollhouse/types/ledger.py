@@ -76,6 +76,16 @@ class CloseHold(Struct, frozen=True):
     clipped: int = 0
     """What the price of the usage exceeds the hold by; written off."""
     attempts: tuple[AttemptRecord, ...] = ()
+    safety: str = ""
+    """What was found in its texts, as `gateway.safety` writes it in JSON: never the texts. Empty: not judged."""
+
+
+class CountFindings(Struct, frozen=True):
+    """What the safety of one request counts for in ``safety_day``: once for each (side, category, level, filtered)."""
+
+    day: int
+    key: int
+    rows: tuple[tuple[str, str, int, bool], ...]
 
 
 class Spend(Struct, frozen=True):
@@ -137,4 +147,4 @@ class AddChain(Struct, frozen=True):
     payer: int
 
 
-Op = OpenHold | MarkProgress | CloseHold | Spend | Post | AddPrice | AddAccount | AddChain
+Op = OpenHold | MarkProgress | CloseHold | CountFindings | Spend | Post | AddPrice | AddAccount | AddChain

@@ -4,6 +4,7 @@ A credit is how an amount is shown, `credits_per_usd` of them to the dollar; not
 """
 
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 
 NUSD_PER_USD = 10**9
 PUSD_PER_NUSD = 1000
@@ -27,8 +28,12 @@ def parse_usd(text: str) -> int:
     return int(amount)
 
 
+@lru_cache(maxsize=4096)
 def format_usd(amount_nusd: int) -> str:
-    """The amount in dollars, exactly: ``5.00``, ``0.000012345``, ``-1.50``. At least two decimals, at most nine."""
+    """The amount in dollars, exactly: ``5.00``, ``0.000012345``, ``-1.50``. At least two decimals, at most nine.
+
+    Kept for a while: an answer tells its cost more than once.
+    """
     sign = "-" if amount_nusd < 0 else ""
     dollars, nano = divmod(abs(amount_nusd), NUSD_PER_USD)
     decimals = f"{nano:09d}".rstrip("0").ljust(2, "0")

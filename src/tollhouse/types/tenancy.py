@@ -49,6 +49,8 @@ class Tier:
     per_model: Rates = field(default_factory=Rates)
     models: dict[str, Rates] = field(default_factory=dict)
     """Limits of single models by requested name, in place of ``per_model``."""
+    safety: str = ""
+    """Name of a policy of ``[safety]``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class Node:
     """Of organisations only."""
     disabled_at: int | None = None
     disabled_reason: str = ""
+    safety: str | None = None
+    """Name of a policy of ``[safety]``, which adds to those of the nodes above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +130,5 @@ class Principal:
     models: tuple[tuple[str, ...], ...] = ()
     kinds: tuple[frozenset[str], ...] = ()
     not_after: int | None = None
+    safety: tuple[str, ...] = ()
+    """The policies that the nodes of the chain name."""

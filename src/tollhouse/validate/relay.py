@@ -23,16 +23,19 @@ LINE = Text(2**31, low=1)
 class Inputs:
     """A text, a list of texts, a list of token ids, or a list of such lists: one prompt, or a batch of up to ``high``.
 
-    ``objects`` are parts that some endpoints and hosts take in a batch beside text.
+    ``objects`` are parts that some endpoints and hosts take in a batch beside text. ``tokens``: whether ids are taken.
     """
 
     kind = "a string"
 
-    def __init__(self, high: int, *, text: Rule, objects: Rule = OBJECT) -> None:
+    def __init__(self, high: int, *, text: Rule, objects: Rule = OBJECT, tokens: bool = True) -> None:
         self.high = high
         self.text = text
-        self.rules: dict[type, Rule] = {str: text, int: TOKEN_ID, list: Array(TOKEN_ID, 1), dict: objects}
-        self.says = f"string, or array of 1 to {high} of strings, token ids, or arrays of token ids"
+        self.rules: dict[type, Rule] = {str: text, dict: objects}
+        if tokens:
+            self.rules |= {int: TOKEN_ID, list: Array(TOKEN_ID, 1)}
+        others = "strings, token ids, or arrays of token ids" if tokens else "strings, or of parts"
+        self.says = f"string, or array of 1 to {high} of {others}"
 
     def check(self, value: Any) -> None:
         """Raises `Problem`."""
@@ -109,7 +112,7 @@ MODERATION_PART = Variant(
         "image_url": Record({"image_url": Record({"url": TEXT}, required=["url"])}, required=["image_url"]),
     }
 )
-MODERATIONS = Endpoint({"input": Inputs(2048, text=TEXT, objects=MODERATION_PART)}, required=["input"])
+MODERATIONS = Endpoint({"input": Inputs(2048, text=TEXT, objects=MODERATION_PART, tokens=False)}, required=["input"])
 IMAGES = Endpoint(
     {
         "prompt": Text(32_000, low=1),

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 from tollhouse.errors import Fault
 from tollhouse.web.heads import header_line, json_body, response_head
 
@@ -29,7 +31,9 @@ class ErrorForm:
     """Another header that tells the request's id, where the dialect's clients look for it."""
 
 
-OPENAI_ERRORS = ErrorForm(Fault.body, lambda error: b"data: " + json_body(error) + b"\n\n")
+OPENAI_ERRORS = ErrorForm(
+    lambda fault, request_id: fault.body(request_id), lambda error: b"data: " + json_body(error) + b"\n\n"
+)
 
 
 class Channel(Protocol):
@@ -45,58 +49,52 @@ class Channel(Protocol):
         """Drops the socket, so that the client sees its answer break off."""
 
 
-class Exchange:
+class Exchange(Struct, eq=False):
     """A request as it was received and the response as far as it was sent."""
 
-    __slots__ = (
-        "_chunks", "_waiter", "begun", "body_bytes", "channel", "client", "complete", "errors", "expects_continue",
-        "fault", "head_sent", "headers", "heartbeat", "http_1_0", "interruption", "keep_alive", "method", "notes",
-        "path", "pending_head", "query", "request_id", "rest", "sent_bytes", "shared_headers", "speaks_events",
-        "started_at", "status", "stream_type", "streaming",
-    )  # fmt: skip
-
-    def __init__(self, channel: Channel, client: str, started_at: float) -> None:
-        self.channel = channel
-        self.client = client
-        """The peer's address."""
-        self.started_at = started_at
-        """On the monotonic clock, at the first byte of the request."""
-        self.method = ""
-        self.path = self.query = b""
-        self.rest = b""
-        """What the braces of the route's template stand for."""
-        self.http_1_0 = False
-        self.keep_alive = True
-        self.expects_continue = False
-        self.headers: dict[bytes, bytes] = {}
-        """Lower-case names."""
-        self._chunks: list[bytes] = []
-        self.body_bytes = 0
-        self.complete = False
-        """Whether the body has arrived whole."""
-        self.begun = False
-        """Whether its handler has taken its first step."""
-        self.errors = OPENAI_ERRORS
-        self.stream_type = _EVENT_STREAM
-        """What a stream is where its handler says nothing else; errors can be told in it."""
-        self.fault: Fault | None = None
-        """Set by the protocol when the request is refused before any handler runs."""
-        self.interruption: Fault | None = None
-        """Set when the server ends the exchange early; the reason the client is told."""
-        self.notes: dict[str, object] = {}
-        """What the access log says of this exchange beside the usual fields."""
-        self.request_id = ""
-        self.shared_headers = ""
-        """Header lines every response of this exchange carries: CORS, request id."""
-        self.status = 0
-        self.head_sent = self.streaming = False
-        self.pending_head = b""
-        self.heartbeat: Callable[[], bytes] | None = None
-        """What the server's sweep writes when a stream has been silent."""
-        self.speaks_events = True
-        """Whether the stream that has begun can carry an error event; sound or an image cannot."""
-        self.sent_bytes = 0
-        self._waiter: asyncio.Future[None] | None = None
+    channel: Channel
+    client: str
+    """The peer's address."""
+    started_at: float
+    """On the monotonic clock, at the first byte of the request."""
+    method: str = ""
+    path: bytes = b""
+    query: bytes = b""
+    rest: bytes = b""
+    """What the braces of the route's template stand for."""
+    http_1_0: bool = False
+    keep_alive: bool = True
+    expects_continue: bool = False
+    headers: dict[bytes, bytes] = {}
+    """Lower-case names."""
+    _chunks: list[bytes] = []
+    body_bytes: int = 0
+    complete: bool = False
+    """Whether the body has arrived whole."""
+    begun: bool = False
+    """Whether its handler has taken its first step."""
+    errors: ErrorForm = OPENAI_ERRORS
+    stream_type: str = _EVENT_STREAM
+    """What a stream is where its handler says nothing else; errors can be told in it."""
+    fault: Fault | None = None
+    """Set by the protocol when the request is refused before any handler runs."""
+    interruption: Fault | None = None
+    """Set when the server ends the exchange early; the reason the client is told."""
+    notes: dict[str, object] = {}
+    """What the access log says of this exchange beside the usual fields."""
+    request_id: str = ""
+    shared_headers: str = ""
+    """Header lines every response of this exchange carries: CORS, request id."""
+    status: int = 0
+    head_sent: bool = False
+    streaming: bool = False
+    pending_head: bytes = b""
+    heartbeat: Callable[[], bytes] | None = None
+    """What the server's sweep writes when a stream has been silent."""
+    speaks_events: bool = True
+    """Whether the stream that has begun can carry an error event; sound or an image cannot."""
+    sent_bytes: int = 0
+    _waiter: asyncio.Future[None] | None = None
 
     # --- the request -----------------------------------------------------------------------------------------
 

@@ -1,6 +1,5 @@
 """Response heads as bytes. Every header line that leaves the gateway is built here or checked by `header_line`."""
 
-import re
 import time
 from email.utils import formatdate
 from http import HTTPStatus
@@ -9,7 +8,6 @@ from typing import Any
 import msgspec
 
 STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
-_UNSAFE = re.compile(r"[^\x20-\x7e]")
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -37,7 +35,7 @@ def header_line(name: str, value: str) -> str:
     """One line. Anything but printable ASCII is percent-encoded, so that no value can start a line of its own
     (RFC 9110 section 5.5; response splitting).
     """
-    if _UNSAFE.search(value):
+    if not (value.isascii() and value.isprintable()):
         value = "".join([c if " " <= c <= "~" else "".join([f"%{b:02X}" for b in c.encode()]) for c in value])
     return f"{name}: {value}\r\n"
 

@@ -100,6 +100,15 @@ def test_content_may_be_text_or_missing(content: Any, said: str) -> None:
     assert reply({"finish_reason": "COMPLETE", "message": {"content": content}})["message"]["content"] == said
 
 
+def test_a_toxic_answer_was_filtered() -> None:
+    """The reason says so; how bad it was, Cohere does not tell."""
+    found = {"toxicity": {"filtered": True, "detected": True}}
+    whole = reply({"message": {"content": "x"}, "finish_reason": "ERROR_TOXIC"})
+    streamed = read(wire({"type": "message-end", "delta": {"finish_reason": "ERROR_TOXIC"}}))[-1]
+    for choice in (whole, streamed):
+        assert (choice["finish_reason"], choice["content_filter_results"]) == ("content_filter", found)
+
+
 def test_a_stream_may_go_on_after_its_end() -> None:
     """A marker that others send does no harm; nothing after the end counts."""
     last = read(wire(*EVENTS, b"[DONE]", b"rubbish"))[-1]

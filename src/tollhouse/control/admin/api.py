@@ -11,6 +11,7 @@ from typing import Any
 from tollhouse.control.admin.accounts import Accounts
 from tollhouse.control.admin.house import HousePages
 from tollhouse.control.admin.prices import PricePages
+from tollhouse.control.admin.safety import SafetyPages
 from tollhouse.control.admin.table import Call, Endpoint
 from tollhouse.control.admin.tree import Tree
 from tollhouse.control.admin.usage import UsagePages
@@ -53,6 +54,7 @@ def endpoints(parts: AdminParts) -> tuple[Endpoint, ...]:
         *Accounts(parts.ledger, parts.directory, parts.credits_per_usd).endpoints(),
         *PricePages(parts.ledger, parts.live, parts.book).endpoints(),
         *UsagePages(parts.ledger, parts.directory, parts.credits_per_usd).endpoints(),
+        *SafetyPages(parts.ledger, parts.directory).endpoints(),
         *HousePages(parts.office, parts.live, parts.reloader).endpoints(),
     )
     described: list[dict[str, Any]] = []

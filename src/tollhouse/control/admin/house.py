@@ -32,6 +32,7 @@ class TierShape(Struct, frozen=True, kw_only=True):
     rates: RateLimits
     per_model: RateLimits
     models: dict[str, RateLimits]
+    safety: Annotated[str, Meta(description="Its safety policy; empty for none.")]
     object: Literal["tier"] = "tier"
 
 
@@ -141,6 +142,7 @@ class HousePages:
                 rates=_rates(tier.rates),
                 per_model=_rates(tier.per_model),
                 models={name: _rates(rates) for name, rates in tier.models.items()},
+                safety=tier.safety,
             )
             for name, tier in sorted(self._live.snapshot.settings.tiers.items())
             if name > (call.query.after or "")

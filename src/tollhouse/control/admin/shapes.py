@@ -30,6 +30,7 @@ KindNames = Annotated[
     list[Annotated[str, Meta(min_length=1, max_length=64)]],
     Meta(min_length=1, max_length=64, description="Endpoints below /v1/, as `chat/completions`; null allows all."),
 ]
+PolicyName = Annotated[str, Meta(description="A safety policy of the configuration, or a template, as `strict`.")]
 Seconds = Annotated[int, Meta(ge=0, le=253_402_300_799, description="Unix seconds.")]
 Period = Literal["total", "day", "week", "month"]
 Permission = Literal["read", "write", "admin"]
@@ -69,6 +70,7 @@ class NodeShape(Struct, frozen=True, kw_only=True):
     models: list[str] | None
     kinds: list[str] | None
     tier: str | None
+    safety: PolicyName | None
     disabled_at: int | None
     disabled_reason: str
 
@@ -132,6 +134,7 @@ class NewOrganization(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     models: Patterns | None = None
     kinds: KindNames | None = None
     tier: str | None = None
+    safety: PolicyName | None = None
 
 
 class NewTeam(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -143,6 +146,7 @@ class NewTeam(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     models: Patterns | None = None
     kinds: KindNames | None = None
     tier: str | None = None
+    safety: PolicyName | None = None
 
 
 class NewUser(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -154,6 +158,7 @@ class NewUser(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     models: Patterns | None = None
     kinds: KindNames | None = None
     tier: str | None = None
+    safety: PolicyName | None = None
 
 
 class NewKeyShape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -168,6 +173,7 @@ class NewKeyShape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     models: Patterns | None = None
     kinds: KindNames | None = None
     tier: str | None = None
+    safety: PolicyName | None = None
 
 
 class NodeChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -178,6 +184,7 @@ class NodeChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     models: Patterns | UnsetType | None = UNSET
     kinds: KindNames | UnsetType | None = UNSET
     tier: str | UnsetType | None = UNSET
+    safety: PolicyName | UnsetType | None = UNSET
 
 
 class OrganizationChange(NodeChange, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

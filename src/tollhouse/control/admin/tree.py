@@ -204,6 +204,7 @@ class Tree:
             "models": None if node.models is None else list(node.models),
             "kinds": None if node.kinds is None else list(node.kinds),
             "tier": node.tier,
+            "safety": node.safety,
             "disabled_at": node.disabled_at,
             "disabled_reason": node.disabled_reason,
         }

@@ -7,7 +7,7 @@ attempts cost the operator.
 import csv
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -137,6 +137,8 @@ class UsedRequest(Struct, frozen=True, kw_only=True):
     estimated: bool
     interrupted: bool
     tokens: dict[str, int]
+    safety: dict[str, Any] | None
+    """What was found in its texts, and what came of it; None where nobody looked."""
     price_version: int | None
     price: dict[str, Any] | None
     attempts: list[Attempt]
@@ -178,15 +180,16 @@ class UsagePages:
         """The sums of some days."""
         asked = call.query
         first, last = read_days(asked.first, asked.last, datetime.fromtimestamp(self._clock_s(), UTC).date())
-        groups = read_groups(asked.group_by)
+        groups = read_groups(asked.group_by, reports.GROUPS)
         since, until = ((day - _EPOCH).days for day in (first, last))
-        query = reports.Query(self._keys(asked.under), since, until, groups, asked.limit)
+        query = reports.Query(keys_under(self._directory(), asked.under), since, until, groups, asked.limit)
         report = await self._ledger.read(lambda db: reports.usage(db, query))
         rate = self._credits_per_usd()
-        data = [UsageLine(**_named(line, groups), **_sums(line.counts, rate)) for line in report.lines]
+        data = [UsageLine(**named(line, groups), **_sums(line.counts, rate)) for line in report.lines]
         if asked.format == "csv":
             name = f"tollhouse-usage-{first}-{last}.csv"
-            return Text(to_csv(data, reports.names_of(groups)), "text/csv; charset=utf-8", name)
+            table = to_csv(data, (*reports.names_of(groups), *Sums.__struct_fields__))
+            return Text(table, "text/csv; charset=utf-8", name)
         return UsageReport(
             first=first.isoformat(),
             last=last.isoformat(),
@@ -199,24 +202,24 @@ class UsagePages:
 
     async def one(self, call: Call) -> UsedRequest:
         """One request of any key."""
-        keys = self._keys(None)
+        keys = keys_under(self._directory(), None)
         found = await self._ledger.read(lambda db: _read_request(db, call.id, keys))
         if found is None:
             raise ObjectNotFound(f"There is no request '{shorten(call.id)}'.", param="request_id")
         return show_request(*found)
 
-    def _keys(self, under: str | None) -> tuple[int, ...]:
-        """The numbers of the keys of a subtree, revoked ones too; of all of them for None. Raises `ObjectNotFound`."""
-        directory = self._directory()
-        if under is None:
-            return tuple(node.number for node in directory.nodes.values() if node.kind == "key")
-        root = directory.find(under)
-        if root is None:
-            raise not_found(under)
-        return tuple(node.number for node in directory.subtree(root.number) if node.kind == "key")
-
 
 # --- reading -----------------------------------------------------------------------------------------------------
+
+
+def keys_under(directory: Directory, under: str | None) -> tuple[int, ...]:
+    """The numbers of the keys of a subtree, revoked ones too; of all of them for None. Raises `ObjectNotFound`."""
+    if under is None:
+        return tuple(node.number for node in directory.nodes.values() if node.kind == "key")
+    root = directory.find(under)
+    if root is None:
+        raise not_found(under)
+    return tuple(node.number for node in directory.subtree(root.number) if node.kind == "key")
 
 
 def read_days(first: str | None, last: str | None, today: date) -> tuple[date, date]:
@@ -240,12 +243,12 @@ def _read_day(name: str, text: str) -> date:
     return day
 
 
-def read_groups(text: str) -> tuple[str, ...]:
-    """The groups of a comma-separated list. Raises `InvalidRequest`."""
+def read_groups(text: str, groups: Sequence[str]) -> tuple[str, ...]:
+    """Those of a comma-separated list, in the order of ``groups``, which lines have. Raises `InvalidRequest`."""
     names = tuple(text.split(",")) if text else ()
-    if len(set(names)) != len(names) or not set(names) <= set(reports.GROUPS):
-        raise _invalid("group_by", f"it takes {', '.join(reports.GROUPS)}, with commas between")
-    return names
+    if len(set(names)) != len(names) or not set(names) <= set(groups):
+        raise _invalid("group_by", f"it takes {', '.join(groups)}, with commas between")
+    return tuple(group for group in groups if group in names)
 
 
 def _invalid(name: str, why: str) -> InvalidRequest:
@@ -271,7 +274,8 @@ def _read_request(
 # --- showing -----------------------------------------------------------------------------------------------------
 
 
-def _named(line: reports.Line, groups: tuple[str, ...]) -> dict[str, Any]:
+def named(line: reports.Line, groups: tuple[str, ...]) -> dict[str, Any]:
+    """The groups of a line, by their names."""
     names: dict[str, Any] = dict(zip(reports.names_of(groups), line.names, strict=True))
     if "day" in names:
         names["day"] = (_EPOCH + timedelta(days=names["day"])).isoformat()
@@ -312,6 +316,7 @@ def show_request(
         estimated=request.estimated,
         interrupted=request.interrupted,
         tokens=request.tokens,
+        safety=request.safety,
         price_version=request.price,
         price=request.price_body or None,
         attempts=[
@@ -331,9 +336,8 @@ def show_request(
     )
 
 
-def to_csv(lines: list[UsageLine], names: tuple[str, ...]) -> bytes:
+def to_csv(lines: Iterable[Struct], columns: Sequence[str]) -> bytes:
     """Lines as RFC 4180 has them, without totals: a spreadsheet makes its own."""
-    columns = (*names, *Sums.__struct_fields__)
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(columns)

@@ -1,6 +1,6 @@
 """Anthropic's Messages API as a client's dialect (`dialects.client`): what its SDKs and Claude Code speak. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -11,6 +11,8 @@ from tollhouse.dialects.anthropic.words import ERROR_OF_STATUS
 from tollhouse.dialects.anthropic.write import message
 from tollhouse.dialects.anthropic.writer import MessageStream, event
 from tollhouse.dialects.client import Account, Identity, Writer
+from tollhouse.dialects.reported import Reported, reported_by_anthropic
+from tollhouse.dialects.spoken import Said, said_by_anthropic
 from tollhouse.errors import Fault
 from tollhouse.types.calls import ChatCall
 
@@ -23,6 +25,7 @@ class AnthropicClient:
     __slots__ = ()
 
     name = NAME
+    by_choice = False
 
     def read(self, body: bytes, path: str, headers: dict[bytes, bytes]) -> ChatCall:
         """The call of a request to ``/v1/messages``."""
@@ -51,6 +54,14 @@ class AnthropicClient:
         writer.encode(split_message(answer))
         return writer
 
+    def heard(self, piece: Mapping[str, Any]) -> Iterator[Said]:
+        """See `ClientDialect`."""
+        return said_by_anthropic(piece)
+
+    def reported(self, piece: Mapping[str, Any]) -> Iterator[Reported]:
+        """See `ClientDialect`."""
+        return reported_by_anthropic(piece)
+
     def error(self, fault: Fault, request_id: str) -> dict[str, Any]:
         """``{"type": "error", "error": {"type", "message"}, "request_id"}``, and what `Fault.body` holds beside."""
         return error_body(fault, request_id)
@@ -66,7 +77,9 @@ def error_body(fault: Fault, request_id: str) -> dict[str, Any]:
     message = fault.message
     if fault.code == "context_length_exceeded" and _TOO_LONG not in message:
         message = f"{_TOO_LONG}: {message}"
-    told = {"type": kind, "message": message, "param": fault.param, "code": fault.code}
+    told: dict[str, Any] = {"type": kind, "message": message, "param": fault.param, "code": fault.code}
+    if inner := fault.body(request_id)["error"].get("innererror"):
+        told["innererror"] = inner
     return {"type": "error", "error": {**told, "error_id": fault.error_id}, "request_id": request_id}
 
 

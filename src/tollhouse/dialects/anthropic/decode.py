@@ -13,10 +13,12 @@ from msgspec import Struct
 from tollhouse.dialects.answers import objects, text
 from tollhouse.dialects.anthropic.toolbox import custom_names
 from tollhouse.dialects.anthropic.words import CUSTOM_INPUT, FINISH_OF_STOP, REASONING_FORMAT
+from tollhouse.dialects.filtered import RESULTS, Results, detect
 from tollhouse.dialects.tools import arguments_text, mint_call_id
 from tollhouse.errors import UpstreamBadResponse
 
 REFUSED = "The model declined to answer."
+_REFUSAL = "refusal"
 Block = dict[str, Any]
 
 
@@ -119,14 +121,32 @@ def finish_of(stop: object, *, called: bool, legacy: bool = False) -> str:
 
 
 def stop_members(holder: dict[str, Any]) -> dict[str, Any]:
-    """What a choice says of its end beside the finish reason: the host's own word, and the stop string it met."""
-    members = {"native_finish_reason": holder.get("stop_reason"), "stop_sequence": holder.get("stop_sequence")}
-    return {name: value for name, value in members.items() if type(value) is str}
+    """What a choice says of its end beside the finish reason: the host's own word, the stop string it met, and what was
+    found in the answer.
+    """
+    given = {"native_finish_reason": holder.get("stop_reason"), "stop_sequence": holder.get("stop_sequence")}
+    members: dict[str, Any] = {name: value for name, value in given.items() if type(value) is str}
+    if found := refusal_results(holder):
+        members[RESULTS] = found
+    return members
+
+
+def refusal_results(holder: dict[str, Any]) -> Results:
+    """A refusal as safety results: Anthropic's classifiers have ended the answer, and may say by which policy.
+
+    https://platform.claude.com/docs/en/test-and-evaluate/strengthen-guardrails/handle-streaming-refusals
+    """
+    found: Results = {}
+    if holder.get("stop_reason") == _REFUSAL:
+        details = holder.get("stop_details")
+        category = details.get("category") if isinstance(details, dict) else None
+        detect(found, _REFUSAL, filtered=True, detail=category if isinstance(category, str) else "")
+    return found
 
 
 def refusal_of(holder: dict[str, Any]) -> str | None:
     """Why the model declined; None if it did not."""
-    if holder.get("stop_reason") != "refusal":
+    if holder.get("stop_reason") != _REFUSAL:
         return None
     details = holder.get("stop_details")
     told = details.get("explanation") if isinstance(details, dict) else None

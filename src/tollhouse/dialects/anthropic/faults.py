@@ -13,7 +13,7 @@ import msgspec
 
 from tollhouse.dialects.anthropic.words import STATUS_OF_ERROR
 from tollhouse.dialects.faults import fault_of_object, fault_of_reply, http_date_s
-from tollhouse.errors import UpstreamAuth, UpstreamFault, UpstreamQuota, UpstreamRejected
+from tollhouse.errors import UpstreamAuth, UpstreamFault, UpstreamFiltered, UpstreamQuota, UpstreamRejected
 
 _ACCOUNT = re.compile(
     r"credit balance is too low|specified API usage limits|reached your .{0,40}usage limit", re.IGNORECASE
@@ -53,7 +53,7 @@ def _read_words(fault: UpstreamFault, message: object) -> UpstreamFault:
     if _TOO_LONG.search(message):
         return UpstreamRejected(fault.message, status=fault.status, code="context_length_exceeded")
     if _FILTERED.search(message):
-        return UpstreamRejected(fault.message, status=fault.status, code="content_filter")
+        return UpstreamFiltered(fault.message, status=fault.status)
     return fault
 
 

@@ -34,6 +34,7 @@ from tollhouse.dialects.anthropic.write import (
     usage_object,
 )
 from tollhouse.dialects.client import Account, Identity
+from tollhouse.dialects.finish import WITHHELD
 from tollhouse.dialects.tokens import TOKENS_PER_CALL, Tally
 from tollhouse.dialects.tools import ToolCalls
 from tollhouse.errors import UpstreamBadResponse
@@ -182,8 +183,9 @@ class MessageStream:
         if type(entries := delta.get("tool_calls")) is list and entries:
             for fragment in self._calls.take(entries):
                 self._fragment(fragment)
-        if self._reason is None:
-            self._reason = choice.get("finish_reason")
+        reason = choice.get("finish_reason")
+        if self._reason is None or reason == WITHHELD:
+            self._reason = reason
         if not choice.keys() <= _USUAL:
             self._stopped.update({name: choice[name] for name in _STOPPED if choice.get(name) is not None})
 

@@ -23,8 +23,10 @@ from typing import Any
 from tollhouse.dialects.answers import AnswerReader, Chunk, chunk_of, json_object, member, objects, text
 from tollhouse.dialects.bedrock.eventstream import MAX_EVENT_BYTES, MessageParser
 from tollhouse.dialects.bedrock.faults import fault_of, fault_of_exception
+from tollhouse.dialects.bedrock.guardrail import results_of
 from tollhouse.dialects.bedrock.usage import usage_of
 from tollhouse.dialects.bedrock.words import CLAUDE_FORMAT, FINISH_OF_STOP, OTHER_FORMAT
+from tollhouse.dialects.filtered import PROMPT, RESULTS, of_prompt
 from tollhouse.dialects.replies import tidy_reply
 from tollhouse.dialects.tools import arguments_text
 from tollhouse.dialects.wishes import custom_input
@@ -68,6 +70,7 @@ class ConverseReader(AnswerReader):
             self._take_block(block, index, message)
         choice = {"index": 0, "message": message, **_reason_of(answer)}
         reply = {"object": "chat.completion", "choices": [choice], **_extras_of(answer)}
+        _add_results(reply)
         tidy_reply(reply, "")
         if self.usage is not None:
             reply["usage"] = self.usage
@@ -211,7 +214,9 @@ class ConverseReader(AnswerReader):
 
     def _end(self, chunks: list[Chunk]) -> None:
         self.done = True
-        chunks.append({**(self._extras or {}), **(self._ending or {})})
+        last = {**(self._extras or {}), **(self._ending or {})}
+        _add_results(last)
+        chunks.append(last)
 
     # --- both ---
 
@@ -271,6 +276,16 @@ def _extras_of(answer: dict[str, Any]) -> dict[str, Any]:
     if isinstance(tier, dict) and isinstance(tier.get("type"), str):
         extras["service_tier"] = tier["type"]
     return extras
+
+
+def _add_results(answer: dict[str, Any]) -> None:
+    """Tells what a guardrail found, of an answer or its last chunk, in place."""
+    choice = answer["choices"][0]
+    asked, said = results_of(answer.get("trace"), choice["native_finish_reason"])
+    if asked:
+        answer[PROMPT] = of_prompt(asked)
+    if said:
+        choice[RESULTS] = said
 
 
 def _index(event: dict[str, Any]) -> int:

@@ -41,9 +41,10 @@ from tollhouse.types.calls import Loss
 
 _encode = msgspec.json.Encoder().encode
 
+_GUARDRAIL = "guardrailConfig"
 _PASSED: Mapping[str, str] = {
-    "guardrailConfig": "guardrailConfig",
-    "guardrail_config": "guardrailConfig",
+    _GUARDRAIL: _GUARDRAIL,
+    "guardrail_config": _GUARDRAIL,
     "performanceConfig": "performanceConfig",
     "performance_config": "performanceConfig",
     "promptVariables": "promptVariables",
@@ -83,6 +84,8 @@ class Model(Struct, frozen=True):
     schema: bool = True
     """It follows a JSON Schema."""
     temperature: bool = True
+    guardrail: str = ""
+    """The operator's own, ``ID:VERSION``: every answer is given under it, and tells what it found."""
 
 
 def write_body(body: Mapping[str, Any], model: Model, cap: int | None) -> tuple[dict[str, Any], tuple[Loss, ...]]:
@@ -263,11 +266,21 @@ class _Encoder:
         for name, ours in _PASSED.items():
             if body.get(name) is not None:
                 out[ours] = body[name]
+        self._guard(out)
         for name in _ADDITIONAL:
             if isinstance(given := body.get(name), dict):
                 self._additional |= given if self._cap is None else self._capped(given, name)
         if self._additional:
             out["additionalModelRequestFields"] = self._additional
+
+    def _guard(self, out: dict[str, Any]) -> None:
+        """Puts the operator's guardrail in the place of any that the client names."""
+        identifier, _, version = self._model.guardrail.partition(":")
+        if identifier:
+            if _GUARDRAIL in out:
+                lose(self._losses, _GUARDRAIL, "the operator's guardrail is used", "changed")
+            named = {"guardrailIdentifier": identifier, "guardrailVersion": version or "DRAFT"}
+            out[_GUARDRAIL] = {**named, "trace": "enabled"}
 
     def _capped(self, fields: dict[str, Any], where: str) -> dict[str, Any]:
         """A model's own fields without those that say how much it may write: the cap is not the client's to lift."""

@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 
 from tollhouse.dialects.answers import AnswerReader, Chunk, chunk_of, is_json, json_object, member, objects, text
 from tollhouse.dialects.faults import fault_of_object
+from tollhouse.dialects.filtered import RESULTS
 from tollhouse.dialects.replies import tidy_reply
 from tollhouse.dialects.sse import EventParser
 from tollhouse.dialects.tools import mint_call_id
@@ -30,6 +31,7 @@ from tollhouse.dialects.usage import sane
 from tollhouse.dialects.wishes import custom_input
 from tollhouse.errors import UpstreamBadResponse, UpstreamFault, UpstreamInterrupted, UpstreamTimeout
 
+_TOXIC = "ERROR_TOXIC"
 FINISH: Mapping[str, str] = MappingProxyType(
     {
         "COMPLETE": "stop",
@@ -37,7 +39,7 @@ FINISH: Mapping[str, str] = MappingProxyType(
         "MAX_TOKENS": "length",
         "TOOL_CALL": "tool_calls",
         "ERROR_LIMIT": "length",
-        "ERROR_TOXIC": "content_filter",
+        _TOXIC: "content_filter",
     }
 )
 """``ChatFinishReason`` of https://docs.cohere.com/reference/chat, and the two of API v1 that are still seen."""
@@ -129,6 +131,8 @@ class CohereReader(AnswerReader):
             native["native_finish_reason"] = word
         if word == "STOP_SEQUENCE" and len(self._stops) == 1:
             native["stop_sequence"] = self._stops[0]
+        if word == _TOXIC:
+            native[RESULTS] = {"toxicity": {"filtered": True, "detected": True}}
         return FINISH.get(str(word), "stop"), native
 
     # --- a stream ------------------------------------------------------------------------------------------------

@@ -14,7 +14,9 @@ becomes an entry of ``content_parts`` that holds the part as it is, and goes bac
 
 from typing import Any
 
+from tollhouse.dialects.filtered import RESULTS, Results
 from tollhouse.dialects.gemini.citations import annotations_of
+from tollhouse.dialects.gemini.ratings import add_ratings, candidate_results
 from tollhouse.dialects.gemini.words import FINISH_OF_REASON, REASONING_FORMAT
 from tollhouse.dialects.tools import arguments_text, mint_call_id
 from tollhouse.dialects.wishes import custom_input
@@ -38,7 +40,7 @@ class Candidate:
     """What one candidate has said. ``custom`` are the names of the custom tools that the client offered."""
 
     __slots__ = (
-        *("_custom", "_detail", "_extras", "_ids", "_images", "_open", "_seed"),
+        *("_custom", "_detail", "_extras", "_ids", "_images", "_open", "_rated", "_seed"),
         *("calls", "index", "reason", "said", "sound", "texts"),
     )
 
@@ -60,6 +62,8 @@ class Candidate:
         self._open = False
         """The entry before it is text that goes on."""
         self._extras: dict[str, Any] = {}
+        self._rated: Results = {}
+        """The worst of its safety ratings so far."""
 
     def take(self, candidate: dict[str, Any]) -> Delta:
         """What one event says of it. Raises `UpstreamBadResponse`."""
@@ -83,6 +87,8 @@ class Candidate:
         """The members of the choice that come with its end."""
         word = self.reason or ""
         extras = {name: value for name, value in self._extras.items() if value}
+        if results := candidate_results(self._rated, word):
+            extras[RESULTS] = results
         return {"finish_reason": FINISH_OF_REASON.get(word, "stop"), "native_finish_reason": word, **extras}
 
     def annotations(self) -> list[dict[str, Any]]:
@@ -96,6 +102,8 @@ class Candidate:
         """Members beside the content. The last word on each counts, unless it is empty."""
         if (reason := candidate.get("finishReason")) is not None:
             self.reason = str(reason)[:128]
+        if "safetyRatings" in candidate and candidate["safetyRatings"] != self._extras.get("safety_ratings"):
+            add_ratings(self._rated, candidate["safetyRatings"])
         for name, ours in _EXTRAS:
             if value := candidate.get(name):
                 self._extras[ours] = value

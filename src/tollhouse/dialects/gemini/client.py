@@ -4,6 +4,7 @@ Errors are Google's: ``{"error": {"code", "message", "status", "details"}}``, wi
 ``ErrorInfo`` (https://cloud.google.com/apis/design/errors#error_details).
 """
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tollhouse.dialects.client import Account, Identity, Writer
@@ -13,6 +14,8 @@ from tollhouse.dialects.gemini.read import NAME, read_call
 from tollhouse.dialects.gemini.words import ERROR_OF_STATUS
 from tollhouse.dialects.gemini.write import reply_of
 from tollhouse.dialects.gemini.writer import GeminiStream
+from tollhouse.dialects.reported import Reported, reported_by_gemini
+from tollhouse.dialects.spoken import Said, said_by_gemini
 from tollhouse.errors import Fault
 from tollhouse.types.calls import ChatCall
 
@@ -26,6 +29,7 @@ class GeminiClient:
     __slots__ = ("_frame",)
 
     name = NAME
+    by_choice = False
 
     def __init__(self, frame: Framing = EVENTS) -> None:
         self._frame = frame
@@ -60,6 +64,14 @@ class GeminiClient:
         writer.encode([answer])
         return writer
 
+    def heard(self, piece: Mapping[str, Any]) -> Iterator[Said]:
+        """See `ClientDialect`."""
+        return said_by_gemini(piece)
+
+    def reported(self, piece: Mapping[str, Any]) -> Iterator[Reported]:
+        """See `ClientDialect`."""
+        return reported_by_gemini(piece)
+
     def error(self, fault: Fault, request_id: str) -> dict[str, Any]:
         """Google's form of a failure."""
         status = ERROR_OF_STATUS.get(fault.status, _CLIENT_ERROR if fault.status < 500 else _SERVER_ERROR)
@@ -74,6 +86,8 @@ class GeminiClient:
 def _details(fault: Fault, request_id: str) -> list[dict[str, Any]]:
     told = fault.body(request_id)["error"]
     metadata = {name: str(told[name]) for name in ("type", "error_id", "request_id") if told.get(name)}
+    if inner := told.get("innererror"):  # the values of this map are strings
+        metadata["innererror"] = in_json(inner).decode()
     reason = str(told.get("code") or told["error_id"]).upper()
     details: list[dict[str, Any]] = [
         {"@type": f"{_TYPE}ErrorInfo", "reason": reason, "domain": "tollhouse", "metadata": metadata}

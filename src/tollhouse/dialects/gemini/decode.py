@@ -17,10 +17,12 @@ import msgspec
 from msgspec import Struct
 
 from tollhouse.dialects.answers import AnswerReader, Chunk, is_json
+from tollhouse.dialects.filtered import PROMPT, RESULTS, Results, of_prompt, worse
 from tollhouse.dialects.gemini.candidate import Candidate, Delta
 from tollhouse.dialects.gemini.counts import usage_of
 from tollhouse.dialects.gemini.faults import event_fault
 from tollhouse.dialects.gemini.logprobs import logprobs_of
+from tollhouse.dialects.gemini.ratings import prompt_results
 from tollhouse.dialects.gemini.sound import joined
 from tollhouse.dialects.gemini.words import BROKEN_REASONS
 from tollhouse.dialects.replies import split_reply, tidy_reply
@@ -141,7 +143,7 @@ def objects_of(body: bytes) -> list[dict[str, Any]]:
 class GeminiReader(EventReader):
     """One answer in the inner form. See `protocol.ChatDecoder`."""
 
-    __slots__ = ("_blocked", "_candidates", "_head", "_seed", "_wanted")
+    __slots__ = ("_asked", "_blocked", "_candidates", "_head", "_seed", "_told", "_wanted")
 
     def __init__(self, wanted: Wanted, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         super().__init__(max_event_bytes)
@@ -149,6 +151,10 @@ class GeminiReader(EventReader):
         self._candidates: dict[int, Candidate] = {}
         self._blocked: dict[str, Any] | None = None
         """Why the prompt was refused."""
+        self._asked: Results = {}
+        """What was found in the prompt."""
+        self._told = True
+        """Whether a chunk has told it."""
         self._seed = ""
         self._head: dict[str, Any] = {}
 
@@ -163,7 +169,9 @@ class GeminiReader(EventReader):
         if not self._candidates and self._blocked is None:
             raise UpstreamBadResponse("The upstream's answer is empty.")
         choices = [self._whole_choice(one, deltas.get(one.index, [])) for one in self._ordered()]
-        reply = {**self._head, "choices": choices}
+        reply: Chunk = {**self._head, "choices": choices}
+        self._told = not self._asked
+        self._tell(reply)
         tidy_reply(reply, self._seed)
         if self.usage is not None:
             reply["usage"] = self.usage
@@ -176,10 +184,9 @@ class GeminiReader(EventReader):
         candidates = value.get("candidates")
         if not self._seed:
             self._begin(value)
+        if "promptFeedback" in value:
+            self._take_feedback(value["promptFeedback"], blocks=not candidates)
         if not candidates:
-            feedback = value.get("promptFeedback")
-            if type(feedback) is dict and feedback.get("blockReason"):
-                self._blocked = feedback
             return None
         if type(candidates) is not list:
             raise UpstreamBadResponse("The upstream's answer has candidates that are not a list.")
@@ -187,7 +194,25 @@ class GeminiReader(EventReader):
         for position, candidate in enumerate(candidates):
             if (choice := self._choice(candidate, position)) is not None:
                 choices.append(choice)
-        return {"choices": choices} if choices else None
+        if not choices:
+            return None
+        chunk: Chunk = {"choices": choices}
+        self._tell(chunk)
+        return chunk
+
+    def _take_feedback(self, feedback: object, *, blocks: bool) -> None:
+        """What was found in the prompt. ``blocks``: there are no candidates, so that it may have been refused."""
+        if type(feedback) is dict:
+            if found := prompt_results(feedback):
+                self._asked, self._told = worse(self._asked, found), False
+            if blocks and feedback.get("blockReason"):
+                self._blocked = feedback
+
+    def _tell(self, answer: dict[str, Any]) -> None:
+        """Puts what was found in the prompt on an answer, or on the first chunk."""
+        if not self._told:
+            answer[PROMPT] = of_prompt(self._asked)
+            self._told = True
 
     def _begin(self, value: dict[str, Any]) -> None:
         answer_id = value.get("responseId")
@@ -229,6 +254,7 @@ class GeminiReader(EventReader):
         if self._blocked is not None and state.reason is None:
             why = str(self._blocked.get("blockReason"))[:128]
             ending = {**state.ending(), "finish_reason": "content_filter", "native_finish_reason": why}
+            ending.pop(RESULTS, None)  # they are the prompt's
             return {**ending, "prompt_feedback": self._blocked}
         if not state.said and state.reason in BROKEN_REASONS:
             raise UpstreamBadResponse(f"The model failed to answer ({state.reason}).")
@@ -242,7 +268,9 @@ class GeminiReader(EventReader):
             delta: Delta = {}
             if annotations := state.annotations():
                 delta["annotations"] = annotations
-            chunks.append({"choices": [{"index": state.index, "delta": delta, **self._ending(state)}]})
+            chunk: Chunk = {"choices": [{"index": state.index, "delta": delta, **self._ending(state)}]}
+            self._tell(chunk)
+            chunks.append(chunk)
         self.done = True
 
     def _whole_choice(self, state: Candidate, pieces: list[dict[str, Any]]) -> dict[str, Any]:

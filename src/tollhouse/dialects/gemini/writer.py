@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from tollhouse.dialects.client import Account, Identity
+from tollhouse.dialects.finish import WITHHELD
 from tollhouse.dialects.gemini.framing import Framing, in_json
 from tollhouse.dialects.gemini.seals import seal
 from tollhouse.dialects.gemini.words import REASONING_FORMAT
@@ -162,7 +163,8 @@ class GeminiStream:
                 state.extras[name] = choice[name]
         if choice.get("prompt_feedback"):
             self._feedback = choice["prompt_feedback"]
-        if choice.get("finish_reason") is not None and not state.finish:
+        reason = choice.get("finish_reason")
+        if reason is not None and (not state.finish or reason == WITHHELD):
             state.finish = {name: choice.get(name) for name in ("finish_reason", "native_finish_reason")}
 
     # --- thoughts -----------------------------------------------------------------------------------------------

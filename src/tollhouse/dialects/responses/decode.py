@@ -14,6 +14,8 @@ them (openai-python merges them by an ``index`` that these have not).
 
 from typing import Any
 
+from tollhouse.dialects.filtered import PROMPT, RESULTS, of_prompt, sides
+from tollhouse.dialects.moderation import add_moderation
 from tollhouse.dialects.replies import tidy_reply
 from tollhouse.dialects.responses.words import (
     BETWEEN_MESSAGES,
@@ -29,6 +31,7 @@ from tollhouse.dialects.tools import arguments_text
 from tollhouse.errors import UpstreamBadResponse, UpstreamInterrupted
 
 _ID_PREFIX = "chatcmpl-"
+_CUT = "content_filter"
 _UNREADY = frozenset({"queued", "in_progress"})
 _PICTURE = "data:image/{};base64,{}"
 
@@ -116,6 +119,7 @@ def read_reply(response: dict[str, Any], *, legacy: bool = False) -> dict[str, A
     if message.tokens:
         choice["logprobs"] = {"content": message.tokens, "refusal": None}
     reply = {**envelope_of(response), **ending_of(response), "object": "chat.completion", "choices": [choice]}
+    add_results(reply)
     tidy_reply(reply, text_of(response.get("id")))
     return reply
 
@@ -210,6 +214,19 @@ def ending_of(response: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def add_results(answer: dict[str, Any]) -> None:
+    """Tells what the host's filters found, of an answer or its last chunk, in place: Azure's, or OpenAI's own."""
+    choice = answer["choices"][0]
+    if "content_filters" in answer:
+        found = sides(answer["content_filters"])
+        if asked := found.get("prompt"):
+            answer[PROMPT] = of_prompt(asked)
+        if said := found.get("completion"):
+            choice[RESULTS] = said
+    if "moderation" in answer:
+        add_moderation(answer, [choice], cut=frozenset([0] if choice["finish_reason"] == _CUT else ()))
+
+
 def native_reason_of(response: dict[str, Any]) -> str:
     """The host's own word for why the answer ended."""
     details = response.get("incomplete_details")
@@ -221,7 +238,7 @@ def reason_of(response: dict[str, Any], *, cut: bool = False) -> str:
     """The same as `dialects.finish` takes it. ``cut``: an event has said that the answer is not whole."""
     native = native_reason_of(response)
     if cut or response.get("status") == "incomplete":
-        return "content_filter" if native == "content_filter" else "length"
+        return _CUT if native == _CUT else "length"
     return native
 
 

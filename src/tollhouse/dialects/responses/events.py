@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 from tollhouse.dialects.responses.decode import (
     CALLS,
     Message,
+    add_results,
     call_of,
     ending_of,
     envelope_of,
@@ -295,7 +296,9 @@ class Events:
         choice["finish_reason"] = reason_of(response, cut=name == "response.incomplete")
         choice["native_finish_reason"] = native_reason_of(response)
         self.ended = True
-        return {**ending_of(response), "choices": [choice]}
+        last = {**ending_of(response), "choices": [choice]}
+        add_results(last)
+        return last
 
     def _untold(self, response: dict[str, Any]) -> dict[str, Any]:
         """The delta of items that had no event of their own, and of what is told once."""

@@ -1,0 +1,94 @@
+"""The texts that the safety classifier is trained and examined on, as arrays. Called by ``train.py``, ``evaluate.py``.
+
+DATA is a directory with ``train.jsonl`` and ``dev.jsonl``: rows of ``{text, labels, source, licence}``, where labels
+are 0 or 1 per category and one that is absent is not known. Of ``dev.jsonl`` only the rows of OpenAI's moderation set
+are ever trained on; everything else there is for choosing thresholds and for figures.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from ordinary import ordinary_texts
+
+from tollhouse.safety.weights import HEADS
+
+CROSS_VALIDATED = "openai_mod"
+FOLDS = 5
+ORDINARY, SHORT = "ordinary", 60
+"""Our own rows, and the characters from which one is long: short ones count as a set of their own."""
+BENIGN = ("gpteacher_", "selfinstruct_seed", "awesome")
+"""What people and models ordinarily write: thresholds are chosen on these rows of ``dev.jsonl``."""
+KNOWN_JAILBREAKS = "inthewild"
+_ALIKE = 0.4
+"""Two texts that share this part of their words are near duplicates: they never stand in different folds."""
+
+
+class Rows(NamedTuple):
+    """Texts, and what is known of each."""
+
+    texts: list[str]
+    sources: np.ndarray
+    licences: np.ndarray
+    held_out: np.ndarray
+    """Whether a row is of ``dev.jsonl``."""
+    labels: np.ndarray
+    """Per text and head: 1, 0, or -1 for not known. Harassment counts as hate."""
+    hate_alone: np.ndarray
+    """The label ``hate`` without harassment."""
+    harmful: np.ndarray
+    """Whether any label but ``jailbreak`` is 1."""
+
+    def of(self, *prefixes: str) -> np.ndarray:
+        """Whether each row's source begins so."""
+        return np.array([source.startswith(prefixes) for source in self.sources])
+
+
+def read_rows(directory: Path) -> Rows:
+    """All rows, in the order of the files, and then our own ordinary texts."""
+    rows, held_out = [], []
+    for name in ("train", "dev"):
+        lines = (directory / f"{name}.jsonl").read_text("utf-8").rstrip("\n").split("\n")
+        rows += [json.loads(line) for line in lines]
+        held_out += [name == "dev"] * len(lines)
+    harmless = dict.fromkeys(("hate", "harassment", "self_harm", "sexual", "violence", "jailbreak"), 0)
+    for text in ordinary_texts():
+        source = f"{ORDINARY}_{'short' if len(text) < SHORT else 'long'}"
+        rows.append({"text": text, "labels": harmless, "source": source, "licence": "own"})
+        held_out.append(False)
+    return Rows(
+        [row["text"] for row in rows],
+        np.array([row["source"] for row in rows]),
+        np.array([row["licence"] for row in rows]),
+        np.array(held_out),
+        np.array([[_label(row["labels"], head) for head in HEADS] for row in rows]),
+        np.array([row["labels"].get("hate", -1) for row in rows]),
+        np.array([any(value for name, value in row["labels"].items() if name != "jailbreak") for row in rows]),
+    )
+
+
+def _label(labels: dict[str, int], head: str) -> int:
+    if head != "hate":
+        return labels.get(head, -1)
+    known = [labels[name] for name in ("hate", "harassment") if name in labels]
+    return max(known) if known else -1
+
+
+def folds(texts: list[str]) -> np.ndarray:
+    """The fold of each text, from its words alone: near duplicates share theirs."""
+    bags = [frozenset(re.findall(r"\w+", text.lower())) for text in texts]
+    group = list(range(len(bags)))
+    for later, bag in enumerate(bags):
+        for earlier in range(later):
+            if group[earlier] != group[later] and _alike(bag, bags[earlier]):
+                joined = group[later]
+                group = [group[earlier] if each == joined else each for each in group]
+    order = np.random.RandomState(7).permutation(len(bags))
+    return order[np.array(group)] % FOLDS
+
+
+def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
+    shared = len(one & other)
+    return bool(shared) and shared >= _ALIKE * (len(one) + len(other) - shared)

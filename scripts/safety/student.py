@@ -1,0 +1,73 @@
+"""The linear model on hashed features: how a head is fitted, and how its weights become whole numbers.
+
+Called by ``train.py``. Everything runs in one thread and in a fixed order, so the same data gives the same bytes.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.linear_model import LogisticRegression
+
+from tollhouse.safety.features import BITS, BLANK_TAIL, NO_WORD, features
+from tollhouse.safety.text import START, folded, folding_table
+from tollhouse.safety.weights import LIMIT
+
+_LOWER = bytes(range(256)).lower()
+
+
+class Examples(NamedTuple):
+    """What one head learns from: rows of the matrix, how likely each is a 1, and how much it counts."""
+
+    rows: np.ndarray
+    chances: np.ndarray
+    weights: np.ndarray
+
+
+class Head(NamedTuple):
+    """One fitted head, in whole numbers."""
+
+    weights: np.ndarray
+    scale: float
+    bias: float
+
+
+def matrix(texts: list[str]) -> sp.csr_matrix:
+    """One row per text: how often each bucket is hit, over the root of all hits, as the runtime sums one window."""
+    table = folding_table()
+    buckets = []
+    for text in texts:
+        found = features(BLANK_TAIL, folded(text, START, table)[0].translate(_LOWER) + b"  ", NO_WORD)
+        buckets.append(np.concatenate([found.grams, found.buckets.ravel()]).astype(np.int32))
+    sizes = np.array([len(each) for each in buckets])
+    values = np.repeat((1 / np.sqrt(np.maximum(sizes, 1))).astype(np.float32), sizes)
+    ends = np.concatenate([[0], sizes.cumsum()])
+    hits = sp.csr_matrix((values, np.concatenate(buckets), ends), shape=(len(texts), 1 << BITS))
+    hits.sum_duplicates()
+    return hits
+
+
+def balanced(labels: np.ndarray, sources: np.ndarray, boosted: str, boost: float) -> np.ndarray:
+    """What each row counts: a source's 1s, or 0s, count together as the root of their number; ``boosted`` more."""
+    kinds = np.char.add(np.char.add(sources.astype(str), "/"), labels.astype(str))
+    _, place, counts = np.unique(kinds, return_inverse=True, return_counts=True)
+    weights = (counts.astype(np.float64) ** -0.5)[place]
+    weights[sources == boosted] *= boost
+    return weights * len(weights) / weights.sum()
+
+
+def fit(hits: sp.csr_matrix, examples: Examples, strength: float) -> Head:
+    """Logistic regression; a chance between 0 and 1 is a row of each label, each counting for its part."""
+    rows, chances, weights = examples
+    one, zero = chances > 0, chances < 1
+    labels = np.concatenate([np.ones(one.sum()), np.zeros(zero.sum())])
+    counts = np.concatenate([(weights * chances)[one], (weights * (1 - chances))[zero]])
+    model = LogisticRegression(C=strength, solver="liblinear", random_state=0, tol=1e-3, max_iter=300)
+    model.fit(hits[np.concatenate([rows[one], rows[zero]])], labels, sample_weight=counts)
+    return whole_numbers(model.coef_[0], float(model.intercept_[0]))
+
+
+def whole_numbers(weights: np.ndarray, bias: float) -> Head:
+    """Weights as numbers up to `LIMIT`, and what one is worth."""
+    scale = float(np.abs(weights).max() / LIMIT)
+    return Head(np.rint(weights / scale).astype(np.int16), scale, bias)

@@ -1,0 +1,154 @@
+"""What the safety of all requests shares: the classifier, what it remembers, and the lists of the configuration.
+
+`gateway.gate` has one `Safety`; it begins a `watch.Watch` for each request whose policy looks at all. A prompt is told
+again with each turn of a conversation, and its system prompt with every one: what was judged is remembered by digest,
+never by its text.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
+from secrets import token_bytes
+from typing import TypeVar
+
+from tollhouse.dialects.spoken import Asked, Said
+from tollhouse.gateway.ear import Listener
+from tollhouse.gateway.judging import Judges
+from tollhouse.gateway.second_tier import SecondTier
+from tollhouse.safety.beside import with_listed
+from tollhouse.safety.classifier import Classifier, Reader, Reading
+from tollhouse.safety.lists import ListReader, Lists
+from tollhouse.safety.policy import Policy
+from tollhouse.telemetry.metrics import Metrics
+from tollhouse.types.safety import CLEAN, Finding, Verdict, joined, without
+
+T = TypeVar("T")
+_OFF_LOOP_CHARS = 64 * 1024
+"""Texts that are longer are judged on another thread: at 60 us for 1,000 characters the loop would stand still."""
+_HUGE_CHARS = 1024 * 1024
+"""What is longer takes seconds, and has a thread of its own: whoever sends much waits for others who do."""
+_CHARS_PER_TEXT = 512
+"""A text of its own costs as much as these."""
+_MOST_REMEMBERED = 8192
+_ATTACKERS = frozenset({"user", "tool", "function"})
+"""Whose words may attack a model's instructions; those of the operator and the model's own cannot."""
+
+
+def weigh(texts: Iterable[Asked | Said]) -> int:
+    """How much work texts are, in characters of one long text."""
+    return sum([len(one.text) + _CHARS_PER_TEXT for one in texts])
+
+
+class Safety:
+    """One process's."""
+
+    def __init__(self, judges: Judges, metrics: Metrics) -> None:
+        self.classifier = Classifier.load()
+        self.second_tier = SecondTier(self.classifier)
+        self.judges = judges
+        self.metrics = metrics
+        self._key = token_bytes(32)
+        """Of this process alone: the digest of a short text would else tell it to whoever reads the memory."""
+        self._known: OrderedDict[bytes, Verdict] = OrderedDict()
+        self._long = ThreadPoolExecutor(1, thread_name_prefix="tollhouse-safety-long")
+        self._huge = ThreadPoolExecutor(1, thread_name_prefix="tollhouse-safety-huge")
+        """Not the loop's own threads, which also find the addresses of hosts."""
+
+    async def beside_loop(self, weight_chars: int, function: Callable[[], T]) -> T:
+        """What a function gives, on another thread where the texts that it reads (`weigh`) take long."""
+        if weight_chars <= _OFF_LOOP_CHARS:
+            return function()
+        threads = self._long if weight_chars <= _HUGE_CHARS else self._huge
+        return await asyncio.get_running_loop().run_in_executor(threads, function)
+
+    def close(self) -> None:
+        """Takes no more work for other threads."""
+        for threads in (self._long, self._huge):
+            threads.shutdown(wait=False, cancel_futures=True)
+        self.second_tier.close()
+
+    async def judge_prompt(self, texts: Sequence[Asked], policy: Policy, lists: Lists) -> Verdict:
+        """What the local classifier and the policy's lists find in the texts of a prompt."""
+        verdict = await self.beside_loop(weigh(texts), lambda: self._judge(texts, policy, lists))
+        if policy.embedding:
+            told = [(asked.text, asked.role in _ATTACKERS) for asked in texts]
+            return await self.second_tier.refine(verdict, told)
+        return verdict
+
+    def _judge(self, texts: Iterable[Asked], policy: Policy, lists: Lists) -> Verdict:
+        verdict = CLEAN
+        for asked in texts:
+            found = self.verdict_of(asked.text)
+            if found is not CLEAN and asked.role not in _ATTACKERS:
+                found = without(found, "jailbreak")
+            if (found := with_listed(found, asked.text, policy, lists)) is not CLEAN:
+                verdict = joined(verdict, found)
+        return verdict
+
+    def verdict_of(self, text: str) -> Verdict:
+        """The classifier's verdict on one whole text."""
+        digest = blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()
+        verdict = self._known.get(digest)
+        if verdict is None:
+            verdict = self._known[digest] = self.classifier.verdict(self.classifier.read(text))
+            if len(self._known) > _MOST_REMEMBERED:
+                self._known.popitem(last=False)
+        return verdict
+
+
+class AnswerBench:
+    """See `Bench`."""
+
+    __slots__ = ("_lists", "_policy", "_safety")
+
+    def __init__(self, safety: Safety, policy: Policy, lists: Lists) -> None:
+        self._safety = safety
+        self._policy = policy
+        self._lists = lists
+
+    def listener(self) -> Listener:
+        """For a text that comes in pieces."""
+        classifier = self._safety.classifier
+        return _Listener(classifier, classifier.reader(), self._lists.reader(self._policy))
+
+    def whole(self, text: str) -> Verdict:
+        """The verdict on a whole text."""
+        verdict = without(self._safety.verdict_of(text), "jailbreak")
+        reader = self._lists.reader(self._policy)
+        if reader is None:
+            return verdict
+        reader.feed(text)
+        return _with_listed(verdict, reader.finish())
+
+
+class _Listener:
+    """See `Listener`."""
+
+    __slots__ = ("_classifier", "_lists", "_reader")
+
+    def __init__(self, classifier: Classifier, reader: Reader, lists: ListReader | None) -> None:
+        self._classifier = classifier
+        self._reader = reader
+        self._lists = lists
+
+    def feed(self, text: str) -> None:
+        self._reader.feed(text)
+        if self._lists is not None:
+            self._lists.feed(text)
+
+    def peek(self) -> Verdict:
+        listed = self._lists.peek() if self._lists is not None else ()
+        return _with_listed(self._verdict(self._reader.peek()), listed)
+
+    def finish(self) -> Verdict:
+        listed = self._lists.finish() if self._lists is not None else ()
+        return _with_listed(self._verdict(self._reader.finish()), listed)
+
+    def _verdict(self, reading: Reading) -> Verdict:
+        return without(self._classifier.verdict(reading), "jailbreak")
+
+
+def _with_listed(verdict: Verdict, listed: tuple[Finding, ...]) -> Verdict:
+    return joined(verdict, Verdict(listed)) if listed else verdict

@@ -1,0 +1,65 @@
+"""The local classifier: says in a tenth of a millisecond how likely a text is to be harmful, with nothing but numpy.
+
+Called by `gateway.safety`, `gateway.moderations` and the command line. It is always the same for the same text, never
+raises, and never takes more than time in proportion to the text. How good it is, and what it must not be used for, is
+in `docs/safety-model.md`.
+"""
+
+from typing import Self
+
+from msgspec import Struct
+
+from tollhouse.safety.lexicon import STRONG, shipped_lexicon
+from tollhouse.safety.stream import CLEAN_READING, Model, Reader, Reading
+from tollhouse.safety.text import folding_table
+from tollhouse.safety.weights import HEADS, read_weights, weights_bytes
+from tollhouse.types.safety import CLEAN, HARMS, HIGH, LOCAL, SAFE, Finding, Verdict
+
+__all__ = ["CLEAN_READING", "HEADS", "NAME", "Classifier", "Reader", "Reading"]
+
+NAME = "local-ngram-v1"
+
+
+class Classifier(Struct, frozen=True):
+    """Weights, a list of swear words, and what follows from them."""
+
+    model: Model
+    name: str = NAME
+
+    @classmethod
+    def load(cls) -> Self:
+        """The classifier that ships in the package. To be loaded once, at the start: it takes some 20 ms."""
+        return cls(Model(read_weights(weights_bytes()), shipped_lexicon(), folding_table()))
+
+    @property
+    def thresholds(self) -> dict[str, tuple[float, float, float]]:
+        """For each of `HEADS`, the probabilities from which it is low, medium and high."""
+        return self.model.weights.thresholds
+
+    def read(self, text: str) -> Reading:
+        """What the worst windows of a text say."""
+        return Reader(self.model).finish(text)
+
+    def reader(self) -> Reader:
+        """Reads a text that comes in pieces."""
+        return Reader(self.model)
+
+    def verdict(self, reading: Reading) -> Verdict:
+        """What a reading amounts to: `CLEAN` itself where nothing is found."""
+        cuts = self.model.weights.thresholds
+        found = [
+            self._finding(place, reading)
+            for place, (score, (low, _, _)) in enumerate(zip(reading.scores, cuts.values(), strict=True))
+            if score >= low
+        ]
+        if reading.profanity >= STRONG:
+            found.append(Finding("profanity", HIGH))
+        findings = tuple(finding for finding in found if finding.level)
+        return Verdict(findings, (LOCAL,)) if findings else CLEAN
+
+    def _finding(self, place: int, reading: Reading) -> Finding:
+        head, score, (start, end) = HEADS[place], reading.scores[place], reading.spans[place]
+        level = sum(score >= threshold for threshold in self.thresholds[head])
+        if head not in HARMS and level < HIGH:
+            level = SAFE
+        return Finding(head, level, LOCAL, score, start, end)

@@ -1,0 +1,70 @@
+"""The model card, the figures and the weights belong together: nothing in one is of an older version of another."""
+
+import hashlib
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.safety.classifier_kit import shipped
+from tollhouse.safety import __file__ as package
+from tollhouse.safety.figures import average_precision, recall_at_fpr
+from tollhouse.safety.weights import HEADS, weights_bytes
+
+DATA = Path(package).parent / "data"
+CARD = (Path(package).parents[1] / "docs" / "safety-model.md").read_text("utf-8")
+SAMPLE = Path(__file__).parents[1] / "fixtures" / "safety_sample.npz"
+FIGURES = json.loads((DATA / "figures.json").read_text("utf-8"))
+
+
+def test_the_card_is_of_the_shipped_weights() -> None:
+    """It names their digest and their size."""
+    data = weights_bytes()
+    assert hashlib.sha256(data).hexdigest() in CARD
+    assert f"{len(data):,} bytes" in CARD
+
+
+def test_the_card_has_the_measured_figures() -> None:
+    """AUPRC of each category and of any, jailbreaks, and every threshold, as the figures have them."""
+    crossed = FIGURES["openai_cross_validated"]
+    for head in HEADS[:4]:
+        assert (
+            f"| `{head}` | {crossed[head]['positive']} of {crossed[head]['rows']:,} | {crossed[head]['auprc']:.3f}"
+            in CARD
+        )
+    assert f"**{crossed['any']['auprc']:.3f}**" in CARD
+    assert f"AUPRC {FIGURES['jailbreak']['auprc']:.3f}" in CARD
+    for head, cuts in FIGURES["thresholds"].items():
+        assert f"| `{head}` | {' | '.join(format(cut, '.3f') for cut in cuts)} |" in CARD
+        assert cuts == [round(cut, 4) for cut in shipped().thresholds[head]]
+
+
+def test_the_figures_reach_what_was_asked() -> None:
+    """The targets of issue 5: cross-validated AUPRC, known jailbreaks, and benign text that is flagged."""
+    crossed = FIGURES["openai_cross_validated"]
+    least = {"any": 0.69, "sexual": 0.86, "self_harm": 0.52}
+    assert {name: figure for name, figure in least.items() if crossed[name]["auprc"] < figure} == {}
+    assert max(crossed["hate"]["auprc"], crossed["hate_without_harassment"]["auprc"]) >= 0.53
+    assert FIGURES["jailbreak"]["auprc"] >= 0.94
+    assert FIGURES["jailbreak"]["recall_at_0.1_percent"] >= 0.88
+    assert FIGURES["benign"]["all"]["at_least"][1] <= 0.01
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_the_figures_of_the_sample_come_out_again(head: str) -> None:
+    """Held-out rows, told as buckets, judged by the shipped weights: the committed figures to the last digit."""
+    with np.load(SAMPLE, allow_pickle=False) as arrays:
+        buckets, counts, ends, labels = (arrays[name] for name in ("buckets", "counts", "ends", "labels"))
+    weights = shipped().model.weights
+    texts = [np.repeat(buckets[start:end], counts[start:end]) for start, end in pairwise(ends)]
+    logits = weights.logits(np.array([weights.sums_of(text) for text in texts]))
+    place = HEADS.index(head)
+    known = labels[:, place] >= 0
+    truth, given = labels[known, place], logits[known, place]
+    assert FIGURES["sample"][head] == {
+        "rows": int(known.sum()),
+        "auprc": round(average_precision(truth, given), 3),
+        "recall_at_5_percent": round(recall_at_fpr(truth, given, 0.05), 3),
+    }
