@@ -106,7 +106,7 @@ def ordinary(classifier: Classifier, rounds: int) -> list[Cost]:
     costs = []
     for size in (SHORT, LONG, 8_000, 32_000, FILE):
         text = prose(size)
-        took = least_us(lambda text=text: classifier.verdict(classifier.read(text)), rounds)  # type: ignore[misc]
+        took = least_us(lambda text=text: classifier.judge(text), rounds)  # type: ignore[misc]
         costs.append(Cost("whole", size, took, TARGETS_US.get(size)))
     text = prose(LONG)
     costs.append(Cost(f"in pieces of {TOKEN_CHARACTERS}", LONG, least_us(lambda: streamed(classifier, text), rounds)))

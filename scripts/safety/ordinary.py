@@ -4,7 +4,12 @@ The public sets have much that is harmful, much code and much of what models wri
 each other and to a model on any day. Called by ``data.py``: these rows are trained on as harmless for every head.
 """
 
+import re
+from pathlib import Path
 from random import Random
+from typing import NamedTuple
+
+from smalltalk import GROUP_PATTERNS, GROUPS, TALK, TALK_WORDS
 
 PATTERNS = (
     "What is the capital of {place}, and how far is it from {other} by {vehicle}?",
@@ -207,13 +212,48 @@ WORDS = {
     ],
     "animal": ["tortoise", "hedgehog", "whale", "sparrow", "fox", "donkey", "owl", "squirrel"],
 }
-COUNT, SHORT_COUNT = 1_500, 1_500
+COUNT, SHORT_COUNT, TALK_COUNT = 1_500, 1_500, 15_000
+EVERYDAY = Path(__file__).parent / "everyday.txt"
+"""What is never trained on."""
+_NO_LETTER = re.compile(r"[^a-z0-9]+")
 
 
-def ordinary_texts() -> list[str]:
-    """The same every time, none twice."""
+class Ordinary(NamedTuple):
+    """One text."""
+
+    kind: str
+    """What it counts with: ``long``, ``short``, ``talk`` or ``groups``."""
+    text: str
+
+
+def ordinary_texts() -> list[Ordinary]:
+    """The same every time, none twice, and none of `EVERYDAY`, however that is written."""
     chance = Random(3)  # noqa: S311 (a fixed choice, no secret)
-    wanted = [PATTERNS[number % len(PATTERNS)] for number in range(COUNT)]
-    wanted += [SHORT_PATTERNS[number % len(SHORT_PATTERNS)] for number in range(SHORT_COUNT)]
-    made = (pattern.format(**{name: chance.choice(words) for name, words in WORDS.items()}) for pattern in wanted)
-    return list(dict.fromkeys(made))
+    wanted = [("long", PATTERNS[number % len(PATTERNS)]) for number in range(COUNT)]
+    wanted += [("short", SHORT_PATTERNS[number % len(SHORT_PATTERNS)]) for number in range(SHORT_COUNT)]
+    wanted += [("talk", TALK[number % len(TALK)]) for number in range(TALK_COUNT)]
+    words = {**WORDS, **TALK_WORDS}
+    made = [
+        Ordinary(kind, pattern.format(**{name: chance.choice(of) for name, of in words.items()}))
+        for kind, pattern in wanted
+    ]
+    for group in GROUPS:
+        for pattern in GROUP_PATTERNS:
+            chosen = {name: chance.choice(of) for name, of in words.items()}
+            made.append(Ordinary("groups", pattern.format(group=group, Group=group[:1].upper() + group[1:], **chosen)))
+    kept: dict[str, Ordinary] = {}
+    for each in made:
+        kept.setdefault(plain(each.text), each)
+    for line in everyday_texts():
+        kept.pop(plain(line), None)
+    return list(kept.values())
+
+
+def everyday_texts() -> list[str]:
+    """The lines of `EVERYDAY`."""
+    return [line for line in EVERYDAY.read_text("utf-8").splitlines() if line and not line.startswith("#")]
+
+
+def plain(text: str) -> str:
+    """What two texts that say the same share."""
+    return _NO_LETTER.sub(" ", text.lower()).strip()

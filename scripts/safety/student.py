@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from tollhouse.safety.features import BITS, BLANK_TAIL, NO_WORD, features
 from tollhouse.safety.text import START, folded, folding_table
-from tollhouse.safety.weights import LIMIT
+from tollhouse.safety.weights import LIMIT, PRIOR
 
 _LOWER = bytes(range(256)).lower()
 
@@ -32,18 +32,24 @@ class Head(NamedTuple):
     bias: float
 
 
-def matrix(texts: list[str]) -> sp.csr_matrix:
-    """One row per text: how often each bucket is hit, over the root of all hits, as the runtime sums one window."""
+def counted(texts: list[str]) -> sp.csr_matrix:
+    """One row per text: how often each bucket is hit."""
     table = folding_table()
     buckets = []
     for text in texts:
         found = features(BLANK_TAIL, folded(text, START, table)[0].translate(_LOWER) + b"  ", NO_WORD)
         buckets.append(np.concatenate([found.grams, found.buckets.ravel()]).astype(np.int32))
-    sizes = np.array([len(each) for each in buckets])
-    values = np.repeat((1 / np.sqrt(np.maximum(sizes, 1))).astype(np.float32), sizes)
-    ends = np.concatenate([[0], sizes.cumsum()])
-    hits = sp.csr_matrix((values, np.concatenate(buckets), ends), shape=(len(texts), 1 << BITS))
+    ends = np.concatenate([[0], np.array([len(each) for each in buckets]).cumsum()])
+    hits = sp.csr_matrix((np.ones(ends[-1], np.float32), np.concatenate(buckets), ends), (len(texts), 1 << BITS))
     hits.sum_duplicates()
+    return hits
+
+
+def matrix(texts: list[str]) -> sp.csr_matrix:
+    """The same as the runtime weighs one window: over the root of all hits and `PRIOR`."""
+    hits = counted(texts)
+    roots = np.sqrt(np.asarray(hits.sum(axis=1), np.float64).ravel() + PRIOR)
+    hits.data = (hits.data / np.repeat(roots, np.diff(hits.indptr))).astype(np.float32)
     return hits
 
 

@@ -15,7 +15,7 @@ import sample
 import scipy.sparse as sp
 import student
 from card import write_card
-from data import CROSS_VALIDATED, FOLDS, ORDINARY, Rows, folds, read_rows
+from data import CROSS_VALIDATED, FOLDS, OPENINGS, ORDINARY, Rows, folds, read_rows
 from evaluate import chosen_thresholds, figures, scores_of
 from student import Examples, Head, balanced, fit
 from teacher import chances, embeddings, is_taught, words_and_pieces
@@ -28,12 +28,16 @@ from tollhouse.safety.weights import HEADS, read_weights, weights_file
 
 STRENGTH, JAILBREAK_STRENGTH = 3.0, 30.0
 """The regression's C. Jailbreaks have nothing soft about them: every label is known."""
-BOOST = 120.0
+BOOST = 160.0
 """How much more the moderation rows count than their number."""
-UNKNOWN_SHARE, WORDS_SHARE, PIECES_SHARE = 2.0, 2.0, 3.0
+UNKNOWN_SHARE, WORDS_SHARE, PIECES_SHARE = 2.0, 1.0, 1.5
 """What texts of unknown label, words, and pieces of texts count, all together, beside all texts of public sets."""
-ORDINARY_BOOST = 8.0
+ORDINARY_BOOST = 3.0
 """The same of our own ordinary texts, which are few and stand for most of what is ever judged."""
+SHARES = {f"{ORDINARY}_talk": 1.0, f"{ORDINARY}_groups": 0.6, OPENINGS: 0.8}
+"""What our short texts count, each kind all together, beside all texts of public sets."""
+OF_JAILBREAKS = 0.1
+"""How much of that for jailbreaks, which begin as role plays do."""
 JAILBREAK = HEADS.index("jailbreak")
 
 
@@ -63,14 +67,23 @@ def lessons(rows: Rows, cache: Path) -> Lessons:
 def examples(from_: Lessons, head: int, moderated: np.ndarray) -> Examples:
     """What one head learns from: labelled rows, and what the teacher says of texts, words and pieces."""
     rows = from_.rows
-    public = np.flatnonzero(~rows.held_out)
+    shared = rows.of(*SHARES)
+    public = np.flatnonzero(~rows.held_out & ~shared)
     labels = rows.labels[:, head]
     known = np.concatenate([public, moderated])
     known = known[labels[known] >= 0]
     weights = balanced(labels[known], rows.sources[known], CROSS_VALIDATED, BOOST)
+    whole = weights[(rows.sources[known] != CROSS_VALIDATED)].sum()
     weights[rows.of(ORDINARY)[known]] *= ORDINARY_BOOST
+    short = np.flatnonzero(shared)
+    counts = dict(zip(*np.unique(rows.sources[short], return_counts=True), strict=True))
+    short_weights = np.array([SHARES[source] * whole / counts[source] for source in rows.sources[short]])
     if head == JAILBREAK:
-        return Examples(known, labels[known].astype(float), weights)
+        return Examples(
+            np.concatenate([known, short]),
+            np.concatenate([labels[known].astype(float), np.zeros(len(short))]),
+            np.concatenate([weights, short_weights * OF_JAILBREAKS]),
+        )
     public_weight = weights[rows.sources[known] != CROSS_VALIDATED].sum()
     taught = is_taught(rows)
     learned = known[taught[known]]
@@ -88,9 +101,9 @@ def examples(from_: Lessons, head: int, moderated: np.ndarray) -> Examples:
         ]
     )
     return Examples(
-        np.concatenate([known, asked]),
-        np.concatenate([labels[known].astype(float), said]),
-        np.concatenate([weights, asked_weights * public_weight]),
+        np.concatenate([known, asked, short]),
+        np.concatenate([labels[known].astype(float), said, np.zeros(len(short))]),
+        np.concatenate([weights, asked_weights * public_weight, short_weights]),
     )
 
 
@@ -133,6 +146,7 @@ def main() -> None:
         texts = [rows.texts[place] for place in moderated[fold == number]]
         crossed[fold == number] = scores_of(classifier(part), texts)
         print(f"fold {number + 1} of {FOLDS}", flush=True)
+    np.save(options.cache / "crossed.npy", crossed)
     data = file_of(shipped, chosen_thresholds(classifier(file_of(shipped, unset)), rows))
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "weights.npz").write_bytes(data)

@@ -277,7 +277,7 @@ async def test_long_texts_are_judged_off_the_loop(classifier: Classifier) -> Non
         (page,) = [route.handler for route in door.app.routes if route.path == PATH]
         assert isinstance(page, ModerationsPage)
         threads: list[int] = []
-        page._classifier = Noting(classifier.model, classifier.name, threads)
+        page._classifier = Noting(classifier.model, classifier.name, threads=threads)
         await ask(door, "word " * 1000)
         assert set(threads) == {threading.get_ident()}
         for long in ("word " * 14_000, ["word " * 1000] * 14, ["a"] * 200):

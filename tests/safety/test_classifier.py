@@ -1,6 +1,10 @@
 """The shipped classifier: clean text is clean, each head knows its own, and verdicts say it."""
 
+from base64 import b64encode
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.safety.classifier_kit import shipped
 from tollhouse.safety.classifier import CLEAN_READING, HEADS, NAME, Classifier, Reading
@@ -8,6 +12,13 @@ from tollhouse.safety.weights import read_weights, weights_bytes, weights_file
 from tollhouse.types.safety import CLEAN, HIGH, LOCAL, MEDIUM, SAFE
 
 CLASSIFIER = shipped()
+
+
+def wrapped(text: str) -> str:
+    """A text in base64."""
+    return b64encode(text.encode()).decode()
+
+
 CLEAN_TEXTS = (
     "Which river runs through Budapest, and can one swim in it in September?",
     "def mean(values):\n    return sum(values) / len(values)\n\nprint(mean([1, 2, 3]))",
@@ -28,6 +39,18 @@ HARMFUL = {
 def test_clean_text_gets_the_shared_clean_verdict(text: str) -> None:
     """Not an equal one: nearly every text has no verdict of its own."""
     assert CLASSIFIER.verdict(CLASSIFIER.read(text)) is CLEAN
+
+
+SAID = ("", " ", "no", "Hello, world!", "what the hell, you idiot", *CLEAN_TEXTS, *HARMFUL.values())
+
+
+@given(st.lists(st.sampled_from((*SAID, *map(wrapped, HARMFUL.values()))), max_size=6))
+def test_a_text_is_judged_as_it_is_read(parts: list[str]) -> None:
+    """The short way says what the long one does: also of what is hidden in base64, and of profanity alone."""
+    text = " ".join(parts)
+    whole = CLASSIFIER.verdict(CLASSIFIER.read(text))
+    assert CLASSIFIER.judge(text) == whole
+    assert (CLASSIFIER.judge(text) is CLEAN) == (whole is CLEAN)
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -91,12 +91,12 @@ def test_what_was_judged_only_grows_and_its_reading_only_worsens(seed: int) -> N
     assert reader.judged == len(text)
 
 
-def test_a_full_block_is_judged_at_once() -> None:
-    """No more than a block waits to be read."""
+def test_what_comes_is_judged_soon() -> None:
+    """Where each character comes alone, less than two blocks, 256 characters, wait to be read."""
     reader = CLASSIFIER.reader()
     for count in range(1, 2000):
         reader.feed("a")
-        assert count - reader.judged < BLOCK
+        assert count - reader.judged < 2 * BLOCK
 
 
 def test_a_text_without_a_visible_character_says_nothing() -> None:
@@ -126,7 +126,7 @@ def test_what_base64_hides_is_read_and_found_where_the_base64_stands() -> None:
     read = shipped().read(text)
     assert read.scores[4] == pytest.approx(plain.scores[4], abs=0.1)
     assert read.spans[4][0] <= 27
-    assert read.spans[4][1] == len(text)
+    assert read.spans[4][1] >= text.index(encoded) + len(encoded)
     assert SECRET not in text
 
 

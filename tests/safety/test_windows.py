@@ -1,4 +1,6 @@
-"""Windows: sums of four blocks, in any portions; lanes that never run into each other."""
+"""Windows: sums of one to eight blocks, in any portions; lanes that never run into each other."""
+
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given, settings
@@ -7,18 +9,29 @@ from hypothesis import strategies as st
 from tests.safety.classifier_kit import random_classifier
 from tollhouse.safety.features import BLANK_TAIL, NO_WORD, features
 from tollhouse.safety.weights import BLOCK, HEADS, LANES, LIMIT, OFFSET, packed_lanes
-from tollhouse.safety.windows import NO_BLOCKS, WINDOW, windows
+from tollhouse.safety.windows import NO_BLOCKS, PENALTIES, SIZES, windows
 
 
-@given(st.integers(1, 12), st.integers(0, 12))
-def test_windows_do_not_depend_on_how_blocks_come(count: int, cut: int) -> None:
-    """Block by block or at once: each window is the sum of its last four blocks."""
+@given(st.integers(1, 30), st.lists(st.integers(1, 30)))
+def test_windows_do_not_depend_on_how_blocks_come(count: int, cuts: list[int]) -> None:
+    """Block by block or at once: each window is the sum of its last blocks; a first block has but one."""
     blocks = np.arange(count * LANES).reshape(count, LANES) ** 2
-    cut = min(cut, count)
-    first, between = windows(NO_BLOCKS, blocks[:cut])
-    rest, _ = windows(between, blocks[cut:])
-    expected = [blocks[max(last - WINDOW + 1, 0) : last + 1].sum(axis=0) for last in range(count)]
-    assert np.array_equal(np.concatenate([first, rest]), np.array(expected))
+    edges = sorted({0, count, *(cut for cut in cuts if cut < count)})
+    before, found = NO_BLOCKS, []
+    for start, end in pairwise(edges):
+        sums, before = windows(before, blocks[start:end])
+        found.append(np.broadcast_to(sums, (end - start, len(SIZES), LANES)))
+    expected = [[blocks[max(last - size + 1, 0) : last + 1].sum(axis=0) for size in SIZES] for last in range(count)]
+    assert np.array_equal(np.concatenate(found), np.array(expected))
+
+
+def test_a_shorter_window_has_to_be_clearer() -> None:
+    """Penalties rise as sizes fall, from none for the longest."""
+    penalties = PENALTIES.ravel().tolist()
+    assert list(SIZES) == sorted(SIZES, reverse=True)
+    assert penalties == sorted(penalties)
+    assert penalties[0] == 0
+    assert len(penalties) == len(SIZES)
 
 
 @settings(deadline=None, max_examples=50)

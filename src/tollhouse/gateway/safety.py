@@ -92,7 +92,7 @@ class Safety:
         digest = blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()
         verdict = self._known.get(digest)
         if verdict is None:
-            verdict = self._known[digest] = self.classifier.verdict(self.classifier.read(text))
+            verdict = self._known[digest] = self.classifier.judge(text)
             if len(self._known) > _MOST_REMEMBERED:
                 self._known.popitem(last=False)
         return verdict

@@ -5,9 +5,11 @@ raises, and never takes more than time in proportion to the text. How good it is
 in `docs/safety-model.md`.
 """
 
+from math import log
 from typing import Self
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from tollhouse.safety.lexicon import STRONG, shipped_lexicon
 from tollhouse.safety.stream import CLEAN_READING, Model, Reader, Reading
@@ -25,6 +27,11 @@ class Classifier(Struct, frozen=True):
 
     model: Model
     name: str = NAME
+    least: tuple[float, ...] = ()
+    """For each of `HEADS`, a logit below which nothing is found."""
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "least", tuple([_least(head, self.thresholds[head]) for head in HEADS]))
 
     @classmethod
     def load(cls) -> Self:
@@ -35,6 +42,12 @@ class Classifier(Struct, frozen=True):
     def thresholds(self) -> dict[str, tuple[float, float, float]]:
         """For each of `HEADS`, the probabilities from which it is low, medium and high."""
         return self.model.weights.thresholds
+
+    def judge(self, text: str) -> Verdict:
+        """The `verdict` on a text that is `read`: of one in which nothing is found, without asking where."""
+        reader = Reader(self.model)
+        reader.end(text)
+        return CLEAN if reader.stays_below(self.least, STRONG) else self.verdict(reader.reading())
 
     def read(self, text: str) -> Reading:
         """What the worst windows of a text say."""
@@ -63,3 +76,13 @@ class Classifier(Struct, frozen=True):
         if head not in HARMS and level < HIGH:
             level = SAFE
         return Finding(head, level, LOCAL, score, start, end)
+
+
+_MARGIN = 1e-9
+"""So that rounding decides nothing: what is nearer to a threshold is looked at with care."""
+
+
+def _least(head: str, thresholds: tuple[float, float, float]) -> float:
+    """The logit of the least probability at which a head finds something."""
+    probability = thresholds[0] if head in HARMS else thresholds[2]
+    return log(probability / (1 - probability)) - _MARGIN

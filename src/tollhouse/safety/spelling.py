@@ -24,6 +24,8 @@ _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\u
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]{{1,{MAX_WORD_CHARS}}}")
 _PLAIN = re.compile(rf"[a-z0-9]{{1,{MAX_WORD_CHARS}}}")
 """The same of ASCII, at half the time."""
+_TAGS = range(0xE0000, 0xE0080)
+"""Invisible twins of ASCII, which models read all the same."""
 _DROPPED = frozenset({"Mn", "Me", "Cf", "Cs"})
 
 
@@ -31,6 +33,9 @@ class _Folding(dict[int, str]):
     """What each character becomes, worked out when it is first met."""
 
     def __missing__(self, code: int) -> str:
+        if code in _TAGS:
+            found = self[code] = chr(code - _TAGS[0]).lower()
+            return found
         plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", chr(code)).casefold())
         found = "".join(c for c in plain if unicodedata.category(c) not in _DROPPED)
         if len(found) == 1 and not found.isascii() and code < TABLE_SIZE:

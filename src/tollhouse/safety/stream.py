@@ -5,17 +5,19 @@ keeps: what `finish` says does not depend on the pieces, and nothing is read twi
 
 ## Theory of operation
 
-Pieces are folded (`safety.text`) and cut into blocks of 256 folded bytes, counted from the text's start. Full blocks
-are counted (`safety.features`), summed (`safety.weights`) and seen in windows of four (`safety.windows`). Sums are of
-whole numbers and features look back only, so cuts leave no trace. A block that looks written to hide is also read as
-`safety.views` has it; its other sums stand in for its own in windows of that view. Base64 (`safety.unwrap`) is fed to
-another reader. At the end of the text, two blanks end the last word.
+Pieces are folded (`safety.text`) and cut into blocks of 128 folded bytes, counted from the text's start. Full blocks
+are counted (`safety.features`), summed (`safety.weights`) and seen in windows of one to eight (`safety.windows`). Sums
+are of whole numbers and features look back only, so cuts leave no trace. A block that looks written to hide is also
+read as `safety.views` has it; its other sums stand in for its own in windows of that view. Base64 (`safety.unwrap`) is
+fed to another reader. At the end of the text, two blanks end the last word.
 
 State is never changed in place but replaced, so a shallow copy can be finished without a trace: that is `peek`.
 """
 
+from collections.abc import Sequence
 from copy import copy
 from math import exp
+from operator import lt
 
 import numpy as np
 from msgspec import Struct
@@ -26,16 +28,19 @@ from tollhouse.safety.text import START, Bytes, folded, last_two
 from tollhouse.safety.unwrap import Unwrapper
 from tollhouse.safety.views import REACH, VIEWS, View, kinds
 from tollhouse.safety.weights import BLOCK, HEADS, Numbers, Sums, Weights
-from tollhouse.safety.windows import NO_BLOCKS, WINDOW, windows
+from tollhouse.safety.windows import NO_BLOCKS, PENALTIES, SIZES, windows
 
 _LOWER = bytes(range(256)).lower()
-_AT_ONCE = 32 * BLOCK
+_AT_ONCE = 64 * BLOCK
 """Bytes counted at once: what keeps the arrays in the processor's cache."""
+_PORTION = 2 * BLOCK
+"""Characters that are waited for: reading a block costs little more than reading nothing."""
 _END = b"  "
 _FAR_BACK = b" " * REACH
 _NO_LOGITS = (float("-inf"),) * len(HEADS)
 _NOWHERE = ((0, 0),) * len(HEADS)
 _LEAST_LOGIT = -700.0
+_EACH_HEAD = np.arange(len(HEADS))
 _NO_BLOCKS = (NO_BLOCKS,) * (1 + len(VIEWS))
 
 
@@ -101,7 +106,7 @@ class Reader:
             return
         self._fed = (*self._fed, text)
         self._waiting += len(text)
-        if self._waiting >= BLOCK:
+        if self._waiting >= _PORTION:
             self._fold()
             self._read_full_blocks()
 
@@ -124,10 +129,23 @@ class Reader:
 
     def finish(self, rest: str = "") -> Reading:
         """What the whole text says, ``rest`` being its last piece. Nothing may be fed after it."""
+        self.end(rest)
+        return self.reading() if self._folded else CLEAN_READING
+
+    def stays_below(self, logits: Sequence[float], profanity: int) -> bool:
+        """Whether no window that was read comes to these logits, and no word to this profanity. Where it is so, nobody
+        has to ask for a `reading`.
+        """
+        if self._hidden is not None or self._profanity >= profanity:
+            return False
+        return all(map(lt, self._logits, logits))
+
+    def end(self, rest: str = "") -> None:
+        """`finish` without saying what the text says."""
         self._fed = (*self._fed, rest)
         self._fold()
         if not self._folded:
-            return CLEAN_READING
+            return
         start = 0
         while len(self._pending) - start > _AT_ONCE:
             self._read(self._pending[start : start + _AT_ONCE], last=False)
@@ -136,7 +154,6 @@ class Reader:
         self._pending = b""
         if self._hidden is not None:
             self._hidden.finish()
-        return self.reading()
 
     def twin(self) -> "Reader":
         """A copy that goes its own way."""
@@ -194,7 +211,10 @@ class Reader:
     def _judge(self, before: Sums, blocks: Sums) -> Sums:
         """Judges the windows that end with these blocks; what the next ones are to be given as those before them."""
         sums, rest = windows(before, blocks)
-        self._note(self._model.weights.logits(sums))
+        logits = self._model.weights.logits(sums)
+        if sums.shape[1] > 1:
+            logits -= PENALTIES
+        self._note(logits)
         return rest
 
     def _seen_so(self, view: View, told: bytes, context: bytes, rows: Sums) -> Sums:
@@ -224,12 +244,15 @@ class Reader:
         self._hidden.feed(said)
 
     def _note(self, logits: Numbers) -> None:
-        """Keeps the worst windows; of equals the first."""
+        """Keeps the worst windows, given ``[block, size, head]``; of equals the first, and of these the longest."""
+        sizes = logits.shape[1]
+        flat = logits.reshape(-1, len(HEADS))
+        where = flat.argmax(axis=0)
         worst, places = list(self._logits), list(self._places)
-        for last, window in enumerate(logits.tolist(), self._seen):
-            for head, logit in enumerate(window):
-                if logit > worst[head] or (logit == worst[head] and last < places[head][1]):
-                    worst[head], places[head] = logit, (max(last - WINDOW + 1, 0), last)
+        for head, (place, logit) in enumerate(zip(where.tolist(), flat[where, _EACH_HEAD].tolist(), strict=True)):
+            last = self._seen + place // sizes
+            if logit > worst[head] or (logit == worst[head] and last < places[head][1]):
+                worst[head], places[head] = logit, (max(last - SIZES[place % sizes] + 1, 0), last)
         self._logits, self._places = tuple(worst), tuple(places)
 
     def _span(self, first: int, last: int) -> tuple[int, int]:

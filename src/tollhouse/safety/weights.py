@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 from tollhouse.safety.features import BITS, Features
 
 HEADS = ("hate", "self_harm", "sexual", "violence", "jailbreak")
-BLOCK = 256
+BLOCK = 128
 """Folded bytes in a block."""
+PRIOR = 32
+"""Features of no weight that every text has beside its own: a few words are little evidence, whatever they are."""
 LIMIT = 2000
 """The greatest weight, and minus it the least."""
 OFFSET = LIMIT
@@ -43,7 +45,7 @@ class Weights(Struct, frozen=True):
     lanes: tuple[Packed, Packed]
     """For each bucket, the weights of three heads in one number, twice."""
     scales: Numbers
-    """For each head, what a weight of 1 adds to the logit of a text of one feature."""
+    """For each head, what a weight of 1 adds to the logit, but for the root of the number of features and `PRIOR`."""
     biases: Numbers
     """For each head, the logit of nothing."""
     thresholds: dict[str, tuple[float, float, float]]
@@ -66,10 +68,11 @@ class Weights(Struct, frozen=True):
         return row
 
     def logits(self, windows: Sums) -> Numbers:
-        """For each window, given its summed lanes: the logit of each head."""
-        counts = windows[:, _COUNT:]
-        centred = windows[:, :_COUNT] - counts * OFFSET
-        logits: Numbers = centred * self.scales / np.sqrt(counts) + self.biases
+        """For each window, given its summed lanes in the last axis: the logit of each head."""
+        counts = windows[..., _COUNT:]
+        logits: Numbers = (windows[..., :_COUNT] - counts * OFFSET) * self.scales
+        logits /= np.sqrt(counts + PRIOR)
+        logits += self.biases
         return logits
 
 
