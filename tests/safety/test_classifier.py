@@ -5,6 +5,7 @@ from base64 import b64encode
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.safety.classifier_kit import shipped
 from tollhouse.safety.classifier import CLEAN_READING, HEADS, NAME, Classifier, Reading
@@ -106,3 +107,14 @@ def test_weights_are_under_a_megabyte_and_of_this_version() -> None:
     other = weights_file(weights.lanes[0][:8, None].astype("int16"), weights.scales, weights.biases, weights.scales)
     with pytest.raises(ValueError, match="another version"):
         read_weights(other)
+
+
+@pytest.mark.parametrize("thresholds", [(0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (2.0, 2.0, 2.0)])
+def test_thresholds_that_nothing_or_everything_meets_are_kept_to(thresholds: tuple[float, float, float]) -> None:
+    """Weights in the making have such: then all is found, or nothing."""
+    model = CLASSIFIER.model
+    weights = replace(model.weights, thresholds=dict.fromkeys(HEADS, thresholds))
+    extreme = Classifier(replace(model, weights=weights))
+    for text in (*CLEAN_TEXTS, *HARMFUL.values()):
+        assert extreme.judge(text) == extreme.verdict(extreme.read(text))
+        assert (extreme.judge(text) is CLEAN) == (thresholds[0] > 0)

@@ -5,7 +5,7 @@ raises, and never takes more than time in proportion to the text. How good it is
 in `docs/safety-model.md`.
 """
 
-from math import log
+from math import inf, log
 from typing import Self
 
 from msgspec import Struct
@@ -85,4 +85,6 @@ _MARGIN = 1e-9
 def _least(head: str, thresholds: tuple[float, float, float]) -> float:
     """The logit of the least probability at which a head finds something."""
     probability = thresholds[0] if head in HARMS else thresholds[2]
+    if not 0 < probability < 1:  # weights in the making have no thresholds yet
+        return inf if probability >= 1 else -inf
     return log(probability / (1 - probability)) - _MARGIN
