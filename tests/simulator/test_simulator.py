@@ -19,7 +19,7 @@ from tollhouse.stores.protocol import Batch, Call
 from tollhouse.types.ledger import Op, Post
 
 ROOT = Path(__file__).parents[2]
-SEEDS = 300
+SEEDS = 150
 PARTS = 10
 
 

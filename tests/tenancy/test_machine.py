@@ -156,5 +156,5 @@ class Tree(RuleBasedStateMachine):
                 assert line[-1].kind == "org"
 
 
-Tree.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Tree.TestCase.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
 TestTree = Tree.TestCase

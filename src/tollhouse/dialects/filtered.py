@@ -74,7 +74,8 @@ def detect(results: Results, category: str, *, detected: bool = True, filtered: 
 
 def level_of(entry: Mapping[str, Any]) -> int:
     """How bad one category is: 0 to 3. What is found without being graded is `HIGH`."""
-    level = _LEVELS.get(entry.get("severity"))
+    severity = entry.get("severity")
+    level = _LEVELS.get(severity) if type(severity) is str else None
     if level is None:
         return HIGH if entry.get("detected") is True or entry.get("filtered") is True else SAFE
     return level
