@@ -18,7 +18,7 @@ from tollhouse.gateway.ear import Listener
 from tollhouse.gateway.judging import Judges
 from tollhouse.gateway.second_tier import SecondTier
 from tollhouse.safety.beside import with_listed
-from tollhouse.safety.classifier import Classifier, Reader, Reading
+from tollhouse.safety.classifier import Classifier, Reader, Reading, shipped_classifier
 from tollhouse.safety.lists import ListReader, Lists
 from tollhouse.safety.policy import Policy
 from tollhouse.telemetry.metrics import Metrics
@@ -45,7 +45,7 @@ class Safety:
     """One process's."""
 
     def __init__(self, judges: Judges, metrics: Metrics) -> None:
-        self.classifier = Classifier.load()
+        self.classifier = shipped_classifier()
         self.second_tier = SecondTier(self.classifier)
         self.judges = judges
         self.metrics = metrics

@@ -5,6 +5,7 @@ raises, and never takes more than time in proportion to the text. How good it is
 in `docs/safety-model.md`.
 """
 
+from functools import cache
 from math import inf, log
 from typing import Self
 
@@ -76,6 +77,12 @@ class Classifier(Struct, frozen=True):
         if head not in HARMS and level < HIGH:
             level = SAFE
         return Finding(head, level, LOCAL, score, start, end)
+
+
+@cache
+def shipped_classifier() -> Classifier:
+    """The one that ships in the package, loaded once for all gateways of a process: nothing of it ever changes."""
+    return Classifier.load()
 
 
 _MARGIN = 1e-9
