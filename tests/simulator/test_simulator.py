@@ -19,7 +19,7 @@ from tollhouse.stores.protocol import Batch, Call
 from tollhouse.types.ledger import Op, Post
 
 ROOT = Path(__file__).parents[2]
-SEEDS = 150
+SEEDS = 100
 PARTS = 10
 
 
