@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from tollhouse.cli.desk import desk_options, json_option, open_client, show_json
+from tollhouse.cli.desk import desk_options, open_client, show_json
+from tollhouse.cli.reports import ask_report, report_options, show_lines, show_report, tell_more
 from tollhouse.cli.tables import moment, plain, show_facts, show_rows
 
 _GROUPS = ("day", "model", "kind", "key")
@@ -15,14 +16,7 @@ _ANSWER = ("output_tokens", "output_audio_tokens")
 
 @click.command()
 @click.argument("request_id", required=False)
-@click.option(
-    "--by", default="day", show_default=True, help="Lines: any of day, model, kind, key, with commas between."
-)
-@click.option("--from", "first", help="First UTC day, as 2026-01-31; 30 days ago unless given.")
-@click.option("--to", "last", help="Last UTC day; today unless given.")
-@click.option("--under", help="Only this organisation, team, user or key.")
-@json_option
-@click.option("--csv", "as_csv", is_flag=True, help="CSV, for a spreadsheet.")
+@report_options("day", _GROUPS)
 @desk_options
 def usage(request_id: str | None, as_json: bool, config_file: Path | None, data_dir: Path | None, **given: Any) -> None:
     """Show what was used. With REQUEST_ID, show one request: attempts, tokens, price, entries."""
@@ -30,35 +24,16 @@ def usage(request_id: str | None, as_json: bool, config_file: Path | None, data_
         if request_id is not None:
             _show_request(client.call("GET", "/admin/usage/{request_id}", request_id), as_json=as_json)
             return
-        query = {
-            "group_by": given["by"],
-            "from": given["first"],
-            "to": given["last"],
-            "under": given["under"],
-            "format": "csv" if given["as_csv"] else "json",
-        }
-        report = client.call("GET", "/admin/usage", query=query)
-    if given["as_csv"]:
-        click.echo(report.decode(), nl=False)
-    elif as_json:
-        show_json(report)
-    else:
-        _show_report(report)
+        report = ask_report(client, "/admin/usage", given)
+    show_report(report, given, _show_report, as_json=as_json)
 
 
 def _show_report(report: dict[str, Any]) -> None:
     groups = [name for name in _GROUPS if name in report["group_by"]]
-    rows = [[_name(line, group) for group in groups] + _sums(line) for line in report["data"]]
-    rows.append(["total", *[""] * (len(groups) - 1), *_sums(report["totals"])] if groups else _sums(report["totals"]))
-    show_rows([*groups, "requests", "in", "out", "usd"], rows)
-    if report["has_more"]:
-        click.echo("There are more lines: ask for fewer days, or for --csv of one of them.", err=True)
+    show_lines(report, groups, ("requests", "in", "out", "usd"), _sums)
+    tell_more(report)
     if running := report["open"]["requests"]:
         click.echo(f"{running} running now, which hold ${report['open']['held_usd']}.", err=True)
-
-
-def _name(line: dict[str, Any], group: str) -> object:
-    return line.get("key_name") or line["key"] if group == "key" else line[group]
 
 
 def _sums(sums: dict[str, Any]) -> list[object]:

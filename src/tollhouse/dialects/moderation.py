@@ -14,12 +14,11 @@ from types import MappingProxyType
 from typing import Any
 
 from tollhouse.dialects.filtered import PROMPT, RESULTS, Results, is_filtered, name_of, of_prompt, rate, worse
-from tollhouse.types.safety import HIGH, LOW, MEDIUM, SAFE
+from tollhouse.safety.judges.moderation import level_of_flag
+from tollhouse.types.safety import SAFE
 
 _CATEGORIES: Mapping[str, str] = MappingProxyType({"harassment": "hate"})
 """What OpenAI tells apart and we do not; what stands after a slash is a part of what stands before."""
-_SURE, _VERY_SURE = 0.5, 0.8
-_WORST = frozenset({"sexual/minors"})
 _MOST_CHOICES = 128
 
 
@@ -66,13 +65,7 @@ def _translated(one: Mapping[str, Any], *, filtered: bool) -> Results:
     for word, flagged in flags.items() if type(flags) is dict else ():
         category = category_of(word)
         if category and type(flagged) is bool:
-            level = _level(word, scores.get(word) if type(scores) is dict else None) if flagged else SAFE
-            rate(found, category, level, filtered=filtered and flagged)
+            score = scores.get(word) if type(scores) is dict else None
+            sure = score if isinstance(score, int | float) else None
+            rate(found, category, level_of_flag(word, sure) if flagged else SAFE, filtered=filtered and flagged)
     return found
-
-
-def _level(word: str, score: object) -> int:
-    """How bad a category is that was flagged with this score: as `safety.judges.moderation` grades it."""
-    if word in _WORST or not isinstance(score, int | float):
-        return HIGH
-    return HIGH if score >= _VERY_SURE else MEDIUM if score >= _SURE else LOW

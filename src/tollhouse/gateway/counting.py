@@ -53,9 +53,8 @@ async def count_at_host(
 
 def _guards_prompts(visit: Visit, model: str) -> bool:
     """Whether a safety policy keeps prompts from hosts until they were judged."""
-    principal, snapshot = visit.principal, visit.snapshot
-    alias = router.find_route(snapshot, model).policy
-    return snapshot.policies.resolve(principal.safety, principal.tier, alias.safety).guards_prompts
+    alias = router.find_route(visit.snapshot, model).policy
+    return visit.snapshot.policies.of(visit.principal, alias.safety).guards_prompts
 
 
 async def read_count(trial: Trial, outgoing: Outgoing) -> dict[str, Any]:

@@ -106,10 +106,11 @@ class Jury:
                 self.prompt = self.policy.observe(self.prompt, observed)
         self.merge_prompt()
         verdicts = self.ear.finish()
+        refined = self.ear.texts() if self.policy.embedding else {}
         for choice, verdict in verdicts.items():
             if choice in cut:
                 continue
-            if self.policy.embedding and (text := self.ear.texts().get(choice)):
+            if text := refined.get(choice):
                 verdicts[choice] = await self._safety.second_tier.refine(verdict, [(text, False)])
             self.allows(choice, verdicts[choice])
 

@@ -205,8 +205,7 @@ def find_own(visit: Visit, model: str, classifier: str, texts: int) -> JudgeSett
 
 
 def _policy(visit: Visit) -> Policy:
-    principal = visit.principal
-    return visit.snapshot.policies.resolve(principal.safety, principal.tier)
+    return visit.snapshot.policies.of(visit.principal)
 
 
 def _permit(visit: Visit, *names: str) -> None:

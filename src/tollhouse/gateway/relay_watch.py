@@ -210,8 +210,7 @@ UNWATCHED = UnwatchedRelay()
 
 def begin_relay_watch(safety: Safety, visit: Visit, alias_policy: str, kind: str) -> RelayWatch | UnwatchedRelay:
     """The watch over a call of an alias at one endpoint. Moderations judge, and are not judged."""
-    principal = visit.principal
-    policy = visit.snapshot.policies.resolve(principal.safety, principal.tier, alias_policy)
+    policy = visit.snapshot.policies.of(visit.principal, alias_policy)
     if kind in FIELDS and not policy.is_off:
         return RelayWatch(safety, visit, policy, kind)
     return MaskedRelay(safety, policy) if policy.hidden else UNWATCHED

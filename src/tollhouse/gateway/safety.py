@@ -1,22 +1,18 @@
 """What the safety of all requests shares: the classifier, what it remembers, and the lists of the configuration.
 
-`gateway.gate` has one `Safety`; it begins a `watch.Watch` for each request whose policy looks at all. A prompt is told
-again with each turn of a conversation, and its system prompt with every one: what was judged is remembered by digest,
-never by its text.
+`gateway.gate` has one `Safety`; the `jury` of each request asks it.
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import blake2b
-from secrets import token_bytes
 from typing import TypeVar
 
 from tollhouse.dialects.spoken import Asked, Said
 from tollhouse.gateway.ear import Listener
 from tollhouse.gateway.judging import Judges
 from tollhouse.gateway.second_tier import SecondTier
+from tollhouse.gateway.verdicts import Verdicts
 from tollhouse.safety.beside import with_listed
 from tollhouse.safety.classifier import Classifier, Reader, Reading, shipped_classifier
 from tollhouse.safety.lists import ListReader, Lists
@@ -49,9 +45,8 @@ class Safety:
         self.second_tier = SecondTier(self.classifier)
         self.judges = judges
         self.metrics = metrics
-        self._key = token_bytes(32)
-        """Of this process alone: the digest of a short text would else tell it to whoever reads the memory."""
-        self._known: OrderedDict[bytes, Verdict] = OrderedDict()
+        self.verdicts = Verdicts(self.classifier.judge, _MOST_REMEMBERED)
+        """The classifier's, on whole texts."""
         self._long = ThreadPoolExecutor(1, thread_name_prefix="tollhouse-safety-long")
         self._huge = ThreadPoolExecutor(1, thread_name_prefix="tollhouse-safety-huge")
         """Not the loop's own threads, which also find the addresses of hosts."""
@@ -80,21 +75,11 @@ class Safety:
     def _judge(self, texts: Iterable[Asked], policy: Policy, lists: Lists) -> Verdict:
         verdict = CLEAN
         for asked in texts:
-            found = self.verdict_of(asked.text)
+            found = self.verdicts.of(asked.text)
             if found is not CLEAN and asked.role not in _ATTACKERS:
                 found = without(found, "jailbreak")
             if (found := with_listed(found, asked.text, policy, lists)) is not CLEAN:
                 verdict = joined(verdict, found)
-        return verdict
-
-    def verdict_of(self, text: str) -> Verdict:
-        """The classifier's verdict on one whole text."""
-        digest = blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()
-        verdict = self._known.get(digest)
-        if verdict is None:
-            verdict = self._known[digest] = self.classifier.judge(text)
-            if len(self._known) > _MOST_REMEMBERED:
-                self._known.popitem(last=False)
         return verdict
 
 
@@ -115,7 +100,7 @@ class AnswerBench:
 
     def whole(self, text: str) -> Verdict:
         """The verdict on a whole text."""
-        verdict = without(self._safety.verdict_of(text), "jailbreak")
+        verdict = without(self._safety.verdicts.of(text), "jailbreak")
         reader = self._lists.reader(self._policy)
         if reader is None:
             return verdict

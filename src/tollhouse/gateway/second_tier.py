@@ -5,11 +5,10 @@ waits for it is bounded: beyond that, and where its files are missing, it has fa
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import blake2b
 
+from tollhouse.gateway.verdicts import Verdicts
 from tollhouse.safety.classifier import Classifier
 from tollhouse.safety.embedding import NAME, EmbeddingTier
 from tollhouse.safety.embedding_weights import EmbeddingFilesError
@@ -26,10 +25,10 @@ class SecondTier:
     def __init__(self, classifier: Classifier) -> None:
         self._classifier = classifier
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tollhouse-embedding")
-        self._tier: EmbeddingTier | None = None
+        self._verdicts: Verdicts | None = None
+        """None until it is loaded."""
         self._problem: str | None = None
         self._waiting = 0
-        self._known: OrderedDict[bytes, Verdict] = OrderedDict()
         self.alert: Callable[[str], object] = lambda _why: None
         """Told once why it cannot be loaded."""
 
@@ -49,26 +48,23 @@ class SecondTier:
         return Verdict(verdict.findings, verdict.judged_by, tuple(dict.fromkeys((*verdict.failed, NAME))))
 
     def _judge(self, texts: list[tuple[str, bool]]) -> Verdict | None:
-        if self._tier is None:
+        if self._verdicts is None:
             try:
-                self._tier = EmbeddingTier.load(None, self._classifier)
+                self._verdicts = self._load()
             except EmbeddingFilesError as error:
                 self._problem = str(error)
                 self.alert(self._problem)
                 return None
         verdict = CLEAN
         for text, may_attack in texts:
-            found = self._judge_one(self._tier, text)
+            found = self._verdicts.of(text)
             verdict = joined(verdict, found if may_attack else without(found, "jailbreak"))
         return verdict
 
-    def _judge_one(self, tier: EmbeddingTier, text: str) -> Verdict:
-        known, digest = self._known, blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        if (verdict := known.get(digest)) is None:
-            verdict = known[digest] = tier.verdict(tier.combine(self._classifier.read(text), text))
-            if len(known) > _MOST_REMEMBERED:
-                known.popitem(last=False)
-        return verdict
+    def _load(self) -> Verdicts:
+        classifier = self._classifier
+        tier = EmbeddingTier.load(None, classifier)
+        return Verdicts(lambda text: tier.verdict(tier.combine(classifier.read(text), text)), _MOST_REMEMBERED)
 
     def close(self) -> None:
         """Takes no more work."""

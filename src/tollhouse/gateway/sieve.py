@@ -20,7 +20,7 @@ from tollhouse.types.safety import Verdict
 EVERYTHING = sys.maxsize
 """For ``hold_chars``: nothing is given before all was said, and judged by others too."""
 LOOK_CHARS = 256
-"""How often one looks where nothing is held."""
+"""How often one looks, and for ``hold_chars`` of what is held."""
 Judged = Callable[[int, Verdict], bool]
 """Whether a choice may be said, by what was found in it."""
 

@@ -24,7 +24,7 @@ from tollhouse.gateway.json_answers import asked_form
 from tollhouse.gateway.jury import BATCH_CHARS, COMPLETION_RESULTS, PROMPT_RESULTS, Jury
 from tollhouse.gateway.legs import Note
 from tollhouse.gateway.safety import Safety, weigh
-from tollhouse.gateway.sieve import EVERYTHING, Sieve
+from tollhouse.gateway.sieve import EVERYTHING, LOOK_CHARS, Sieve
 from tollhouse.gateway.unwatched import UNWATCHED, Unwatched
 from tollhouse.ledger.holds import Hold
 from tollhouse.safety.personal.calls import mask_call
@@ -36,8 +36,6 @@ from tollhouse.safety.results import prompt_filter_results
 from tollhouse.types.calls import ChatCall
 from tollhouse.types.ledger import AttemptRecord
 
-HOLD_CHARS = 256
-"""How much of a streamed answer waits until it was judged, where it may be withheld."""
 _ENVELOPE = frozenset({"id", "object", "created", "model", "usage", "system_fingerprint", "service_tier"})
 
 
@@ -118,7 +116,7 @@ class Watch:
         """What each piece of a stream passes before it is written; ``note`` is what it passes already."""
         hear = self._hear_native if native else self._hear
         if self._policy.completion.blocks:
-            hold_chars = HOLD_CHARS if self._policy.holds_back else 0
+            hold_chars = LOOK_CHARS if self._policy.holds_back else 0
             if self._jury.gates_answers:
                 hold_chars = EVERYTHING
             self._sieve = Sieve(self._ear, self._jury.allows, hold_chars, self._choices)
@@ -223,8 +221,7 @@ class Watch:
 
 def begin_watch(safety: Safety, visit: Visit, alias_policy: str, client: ClientDialect) -> Watch | Unwatched:
     """The watch over a call of an alias."""
-    principal = visit.principal
-    policy = visit.snapshot.policies.resolve(principal.safety, principal.tier, alias_policy)
+    policy = visit.snapshot.policies.of(visit.principal, alias_policy)
     return UNWATCHED if policy.is_off else Watch(safety, visit, policy, client)
 
 

@@ -42,7 +42,7 @@ from tollhouse.settings.safety import (
 )
 from tollhouse.settings.safety import OFF as OFF_MODE
 from tollhouse.types.safety import CLEAN, COMPLETION, HARMS, HIGH, LOW, PROMPT, SEVERITIES, Finding, Verdict, joined
-from tollhouse.types.tenancy import Tier
+from tollhouse.types.tenancy import Principal, Tier
 
 ELSEWHERE, OFF = HIGH + 1, HIGH + 2
 SWITCHES = ("jailbreak", "indirect_attack", "profanity", "protected_material_text", "protected_material_code")
@@ -233,6 +233,10 @@ class Policies:
         if known is None:
             known = self._known[own, tier, alias] = self._resolve(own, tier, alias)
         return known
+
+    def of(self, principal: Principal, alias: str = "") -> Policy:
+        """What holds for a caller; ``alias`` as `resolve` has it."""
+        return self.resolve(principal.safety, principal.tier, alias)
 
     def named(self, name: str) -> Policy:
         """One policy by its name, as if a key had it alone."""

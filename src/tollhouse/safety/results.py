@@ -29,7 +29,6 @@ from tollhouse.types.safety import (
     SEVERITIES,
     Finding,
     Verdict,
-    joined,
 )
 
 Results = dict[str, Any]
@@ -246,9 +245,3 @@ def _is_more(own: Results, member: str) -> bool:
 
 def _added(own: object, theirs: object) -> object:
     return [*own, *theirs] if isinstance(own, list) and isinstance(theirs, list) else own or theirs
-
-
-def merge_upstream(verdict: Verdict, raw: object) -> Verdict:
-    """A verdict with what an upstream reported beside it."""
-    upstream = read_upstream(raw)
-    return verdict if upstream is None else joined(verdict, upstream.verdict)

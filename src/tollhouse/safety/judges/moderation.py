@@ -72,6 +72,11 @@ def _said(label: str, value: Any, score: Any) -> Said:
     sure = None if score is None else as_share(score, "a score")
     if not as_flag(value, "a category"):
         return Said(label, SAFE, sure)
+    return Said(label, level_of_flag(label, sure), sure)
+
+
+def level_of_flag(label: str, sure: float | None) -> int:
+    """How bad a category is that was flagged, by how sure OpenAI is; `dialects.moderation` asks it too."""
     if label in _WORST or sure is None or sure >= _HIGH:
-        return Said(label, HIGH, sure)
-    return Said(label, MEDIUM if sure >= _MEDIUM else LOW, sure)
+        return HIGH
+    return MEDIUM if sure >= _MEDIUM else LOW

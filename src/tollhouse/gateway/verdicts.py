@@ -1,0 +1,36 @@
+"""What was judged is remembered, for as long as there is room: by digest, never by its text.
+
+`gateway.safety` and `gateway.second_tier` each have one. A prompt is told again with each turn of a conversation, and
+its system prompt with every one.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from hashlib import blake2b
+from secrets import token_bytes
+
+from tollhouse.types.safety import Verdict
+
+
+class Verdicts:
+    """The verdicts of one judge on whole texts. Any thread may ask."""
+
+    __slots__ = ("_judge", "_key", "_known", "_most")
+
+    def __init__(self, judge: Callable[[str], Verdict], most: int) -> None:
+        """``most`` is how many are remembered."""
+        self._judge = judge
+        self._most = most
+        self._key = token_bytes(32)
+        """Of this process alone: the digest of a short text would else tell it to whoever reads the memory."""
+        self._known: OrderedDict[bytes, Verdict] = OrderedDict()
+
+    def of(self, text: str) -> Verdict:
+        """The verdict on a text."""
+        digest = blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()
+        verdict = self._known.get(digest)
+        if verdict is None:
+            verdict = self._known[digest] = self._judge(text)
+            if len(self._known) > self._most:
+                self._known.popitem(last=False)
+        return verdict
