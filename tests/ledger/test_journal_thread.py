@@ -79,7 +79,7 @@ async def test_many_calls_are_one(tmp_path: Path) -> None:
     await asyncio.wait_for(waiter, 5)
     assert store.sizes == [1, 1]
     await journal.stop()
-    assert not writer._thread.is_alive()
+    assert not writer._runner.is_alive()
     store.close()
 
 
@@ -96,7 +96,7 @@ async def test_a_failing_store_is_tried_again_at_growing_distances(tmp_path: Pat
     assert journal.failing is not None
     await asyncio.wait_for(journal.stop(), 1)
     tries = len(store.at)
-    assert not journal._writer._thread.is_alive()  # type: ignore[attr-defined]
+    assert not journal._writer._runner.is_alive()  # type: ignore[attr-defined]
     await asyncio.sleep(0.3)
     assert len(store.at) == tries
     store.close()
@@ -116,13 +116,13 @@ def test_a_writer_whose_loop_is_gone_gives_up(tmp_path: Path) -> None:
     asyncio.run(leave())
     writer = journal._writer
     assert isinstance(writer, WriterThread)
-    assert writer._thread.daemon
+    assert writer._runner.daemon
     assert writer._stopping.wait(5)
     tries = len(store.at)
     time.sleep(0.2)
     assert len(store.at) == tries
     writer.stop()
-    assert not writer._thread.is_alive()
+    assert not writer._runner.is_alive()
     store.close()
 
 

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from msgspec import Struct
-
 from tollhouse.dialects.spoken_answers import (
     TEXT,
     Said,
@@ -23,6 +21,7 @@ from tollhouse.dialects.spoken_answers import (
 )
 from tollhouse.dialects.spoken_words import joined_parts, words_in
 from tollhouse.types.calls import ChatCall
+from tollhouse.types.values import Value
 
 __all__ = [
     "TEXT",
@@ -67,7 +66,7 @@ _NOT_TOLD = frozenset(
 _TURNS = frozenset({"messages", "contents"})
 
 
-class Asked(Struct, frozen=True):
+class Asked(Value, frozen=True):
     """Some words of a prompt, and whose: the ``role`` of their message, or the member of the request."""
 
     role: str

@@ -13,9 +13,9 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from tollhouse.dialects.spoken_words import OPAQUE, is_silent, text_of_silent
+from tollhouse.types.values import Value
 
 TEXT, THOUGHT, CALL, NAME, AGAIN = "text", "thought", "call", "name", "again"
 _CHANNELS: Mapping[str, str] = MappingProxyType({"content": TEXT, "refusal": "refusal", "reasoning_content": THOUGHT})
@@ -29,7 +29,7 @@ _NAMED_LEVELS, _NAME_CHARS = 8, 32
 _encode = msgspec.json.Encoder().encode
 
 
-class Said(Struct, frozen=True):
+class Said(Value, frozen=True):
     """Some words of one choice. ``channel`` tells texts apart that are read each by itself."""
 
     choice: int

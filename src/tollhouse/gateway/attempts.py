@@ -23,9 +23,8 @@ already.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Generic, TypeVar
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from tollhouse.dialects.tokens import estimate_tokens
@@ -43,6 +42,7 @@ from tollhouse.settings.routing import DEFAULT_POLICY, RoutePolicy
 from tollhouse.snapshot import Snapshot
 from tollhouse.telemetry.metrics import Metrics
 from tollhouse.types.ledger import AttemptRecord
+from tollhouse.types.values import Fixture
 from tollhouse.web.heads import header_line
 
 OVERTAKEN = "overtaken"
@@ -51,40 +51,40 @@ CANCELLED = "cancelled"
 """The outcome of one whose client left before it answered."""
 
 
-@runtime_checkable
-class Held(Protocol):
-    """A result that holds a connection."""
-
-    def discard(self) -> None:
-        """Lets go of it: another answer was faster."""
-
-
 T = TypeVar("T")
 
 
-class Attempts(Struct, eq=False):
+class Attempts:
     """The attempts of one call."""
 
-    _snapshot: Snapshot
-    _bids: tuple[Bid, ...]
-    _health: Health
-    _metrics: Metrics
-    _now: Callable[[], float]
-    _policy: RoutePolicy = DEFAULT_POLICY
-    _course: Course | None = None
-    _faults: list[UpstreamFault] = []
-    _ticket: Ticket | None = None
-    _stream: bool = False
-    _overtaken: bool = False
-    _goes_on: bool = False
-    fidelity: str = "report"
-    """What is done about parameters that a target does not honour (`gateway.fidelity`)."""
-    log: list[tuple[str, str]] = []
-    """For each attempt, the target's id and ``ok`` or the code of its fault."""
-    records: tuple[AttemptRecord, ...] = ()
-    """The same for the ledger."""
-    won: Trial | None = None
-    """The trial whose answer the client gets."""
+    __slots__ = (
+        "_bids", "_course", "_faults", "_goes_on", "_health", "_metrics", "_now", "_overtaken", "_policy", "_snapshot",
+        "_stream", "_ticket", "fidelity", "log", "records", "won",
+    )  # fmt: skip
+
+    def __init__(
+        self, snapshot: Snapshot, bids: tuple[Bid, ...], health: Health, metrics: Metrics, now: Callable[[], float]
+    ) -> None:
+        self._snapshot = snapshot
+        self._bids = bids
+        self._health = health
+        self._metrics = metrics
+        self._now = now
+        self._policy: RoutePolicy = DEFAULT_POLICY
+        self._course: Course | None = None
+        self._faults: list[UpstreamFault] = []
+        self._ticket: Ticket | None = None
+        self._stream = False
+        self._overtaken = False
+        self._goes_on = False
+        self.fidelity = "report"
+        """What is done about parameters that a target does not honour (`gateway.fidelity`)."""
+        self.log: list[tuple[str, str]] = []
+        """For each attempt, the target's id and ``ok`` or the code of its fault."""
+        self.records: tuple[AttemptRecord, ...] = ()
+        """The same for the ledger."""
+        self.won: Trial | None = None
+        """The trial whose answer the client gets."""
 
     def follow(self, policy: RoutePolicy, fidelity: str, *, stream: bool) -> None:
         """Takes the course of an alias's own policy."""
@@ -154,7 +154,7 @@ class Attempts(Struct, eq=False):
     async def _try(self, ask: Callable[[Trial], Awaitable[T]], step: Step, ticket: Ticket) -> "_Ended[T]":
         """What one target gives, or its fault. One that is not accepted has ended for `health`."""
         bid, health = self._bids[step.index], self._health
-        trial = Trial.of(self._snapshot, bid, self.fidelity, self._now)
+        trial = Trial(self._snapshot, bid, self.fidelity, self._now)
         if self.log:
             trial.goes_on = self._goes_on
             trial.turn = sum([target == bid.target.id for target, _ in self.log])
@@ -222,8 +222,9 @@ class Attempts(Struct, eq=False):
             if task.cancelled() or task.exception() is not None:
                 continue
             ended = task.result()
-            if isinstance(ended.result, Held):
-                ended.result.discard()
+            discard = getattr(ended.result, "discard", None)  # a stream holds a connection
+            if discard is not None:
+                discard()
             if ended.result is not None:
                 self._health.end(ended.ticket, self._now(), GONE)
                 self._record_cancelled(ended.trial)
@@ -318,7 +319,7 @@ _NO_FAULT = UpstreamFault("")
 """Of an attempt that has a result."""
 
 
-class _Ended(Struct, Generic[T], frozen=True, eq=False):
+class _Ended(Fixture, Generic[T], frozen=True):
     """How one step ended: with a result, or with a fault."""
 
     step: Step

@@ -16,10 +16,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from tollhouse.errors import InvalidRequest
 from tollhouse.types.calls import ChatCall, Target
+from tollhouse.types.values import Value
 from tollhouse.validate.multipart import FormCall
 
 CHAT = "chat/completions"
@@ -60,7 +60,7 @@ _IMAGE_PARTS = frozenset({"image_url", "input_image"})
 _URL_HEAD = 64
 
 
-class Needs(Struct, frozen=True):
+class Needs(Value, frozen=True):
     """The most that one request may take. Counts are tokens where nothing else is said."""
 
     kind: str

@@ -14,7 +14,6 @@ import re
 import time
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from tollhouse.dialects.client import Account, ClientDialect, Identity, Writer
@@ -41,6 +40,7 @@ from tollhouse.ledger.holds import Hold
 from tollhouse.providers.protocol import passes
 from tollhouse.snapshot import Snapshot
 from tollhouse.types.calls import ChatCall, Plan, Usage
+from tollhouse.types.values import Value
 from tollhouse.web.exchange import Exchange
 from tollhouse.web.heads import header_line, json_body
 
@@ -275,7 +275,7 @@ class ChatPipeline:
         decoder.finish()
 
 
-class _Work(Struct, frozen=True):
+class _Work(Value, frozen=True):
     """One call that is being served."""
 
     visit: Visit

@@ -7,7 +7,6 @@ explain``.
 
 from collections.abc import Mapping
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from tollhouse.errors import ModelNotFound
@@ -23,6 +22,7 @@ from tollhouse.routing.wishes import has_wishes, read_wishes, without_wishes
 from tollhouse.settings.routing import RoutePolicy, Routing
 from tollhouse.snapshot import Snapshot
 from tollhouse.types.calls import ChatCall, Plan
+from tollhouse.types.values import Value
 
 _UNTRIED = Health(Routing())
 """Of nobody anything is known. Never written to."""
@@ -64,7 +64,7 @@ def plan(snapshot: Snapshot, model: str, kind: str | None = None) -> Plan:
     return Plan(model, decision.targets)
 
 
-class Asked(Struct, frozen=True):
+class Asked(Value, frozen=True):
     """A chat call, what came with it, and the chance and the moment of asking."""
 
     call: ChatCall
@@ -79,7 +79,7 @@ class Asked(Struct, frozen=True):
     """64 bits of chance."""
 
 
-class Choice(Struct, frozen=True):
+class Choice(Value, frozen=True):
     """Where a call goes, in which order, and why."""
 
     call: ChatCall

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import msgspec
-from msgspec import Struct
 
 from tollhouse.errors import UpstreamBadResponse, UpstreamFault, UpstreamRejected
 from tollhouse.gateway.continuation import marked
@@ -19,7 +18,7 @@ from tollhouse.gateway.replay_wishes import keep_seed
 from tollhouse.ledger.prices import Bid
 from tollhouse.providers.protocol import ChatDecoder, Encoded, passes
 from tollhouse.snapshot import Snapshot
-from tollhouse.types.calls import ChatCall, Host, Loss, Target
+from tollhouse.types.calls import ChatCall, Host, Loss
 from tollhouse.types.wire import Connector, Incoming, Outgoing
 
 _ERROR_BODY_BYTES = 64 * 1024
@@ -81,9 +80,8 @@ class Ended:
     headers: ClassVar[dict[str, str]] = {}
     request_id = None
 
-    async def read(self, limit: int) -> bytes:
+    async def read(self, limit: int) -> bytes:  # noqa: ARG002  (the protocol's)
         """Nothing more."""
-        del limit
         return b""
 
     async def next(self) -> bytes:
@@ -122,35 +120,36 @@ class Said:
         return []
 
 
-class Trial(Struct, eq=False):
+class Trial:
     """One target asked once, and what became of it."""
 
-    _snapshot: Snapshot
-    bid: Bid
-    target: Target
-    policy: str
-    """What is done about parameters that the target does not honour (`gateway.fidelity`)."""
-    _now: Callable[[], float]
-    started_at: float
-    turn: int = 0
-    """How often the target has been asked before, for this call."""
-    goes_on: bool = False
-    """Whether it is asked for the rest of an answer, and not for all of one."""
-    losses: tuple[Loss, ...] = ()
-    decoder: ChatDecoder | None = None
-    answered_at: float = 0.0
-    """When the head of its answer came; 0 before."""
-    upstream_id: str | None = None
-    _encoded: tuple[ChatCall, Encoded] | None = None
+    __slots__ = (
+        "_encoded", "_now", "_snapshot", "answered_at", "bid", "decoder", "goes_on", "losses", "policy", "started_at",
+        "target", "turn", "upstream_id",
+    )  # fmt: skip
 
-    @classmethod
-    def of(cls, snapshot: Snapshot, bid: Bid, policy: str, now: Callable[[], float]) -> "Trial":
-        """One that begins now."""
-        return cls(snapshot, bid, bid.target, policy, now, now())
+    def __init__(self, snapshot: Snapshot, bid: Bid, policy: str, now: Callable[[], float]) -> None:
+        self._snapshot = snapshot
+        self.bid = bid
+        self.target = bid.target
+        self.policy = policy
+        """What is done about parameters that the target does not honour (`gateway.fidelity`)."""
+        self._now = now
+        self.started_at = now()
+        self.turn = 0
+        """How often the target has been asked before, for this call."""
+        self.goes_on = False
+        """Whether it is asked for the rest of an answer, and not for all of one."""
+        self.losses: tuple[Loss, ...] = ()
+        self.decoder: ChatDecoder | None = None
+        self.answered_at = 0.0
+        """When the head of its answer came; 0 before."""
+        self.upstream_id: str | None = None
+        self._encoded: tuple[ChatCall, Encoded] | None = None
 
     def sibling(self) -> "Trial":
         """Another request to the same target, for the same call."""
-        return Trial.of(self._snapshot, self.bid, self.policy, self._now)
+        return Trial(self._snapshot, self.bid, self.policy, self._now)
 
     def loses(self, call: ChatCall, param: str) -> bool:
         """Whether the target would not be told of a parameter."""

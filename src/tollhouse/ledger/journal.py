@@ -217,13 +217,13 @@ class WriterThread:
         self._calls: SimpleQueue[bool] = SimpleQueue()
         self._called = False
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._runner = threading.Thread(target=self._run, name="ledger", daemon=True)
 
     def start(self, journal: Journal) -> None:
         """See `Writer`."""
         self._journal = journal
         self._loop = asyncio.get_running_loop()
-        self._thread.start()
+        self._runner.start()
 
     def kick(self) -> None:
         """See `Writer`."""
@@ -235,8 +235,8 @@ class WriterThread:
         """See `Writer`."""
         self._stopping.set()
         self._calls.put(False)
-        if self._thread.ident is not None:
-            self._thread.join(timeout=2.0)
+        if self._runner.ident is not None:
+            self._runner.join(timeout=2.0)
 
     def _run(self) -> None:
         try:

@@ -19,7 +19,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 import apsw
-from msgspec import Struct
 
 from tollhouse.errors import ClientFault, StorageUnavailable
 from tollhouse.ledger import movements
@@ -47,13 +46,14 @@ from tollhouse.types.ledger import (
 )
 from tollhouse.types.money import format_usd
 from tollhouse.types.tenancy import Node, Principal
+from tollhouse.types.values import Value
 
 T = TypeVar("T")
 _US = 1_000_000
 _AGAINST = {"topup": TOPUP, "grant": TOPUP, "refund": TOPUP, "adjustment": ADJUST}
 
 
-class BudgetStanding(Struct, frozen=True):
+class BudgetStanding(Value, frozen=True):
     """One budget at the moment. ``resets_at_s`` is None for a total."""
 
     node: int
@@ -64,7 +64,7 @@ class BudgetStanding(Struct, frozen=True):
     resets_at_s: int | None
 
 
-class Standing(Struct, frozen=True):
+class Standing(Value, frozen=True):
     """What a caller has. ``available_nusd`` is None where nothing bounds it."""
 
     available_nusd: int | None

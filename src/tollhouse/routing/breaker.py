@@ -12,9 +12,8 @@ nothing (the client left, its request was wrong) only frees the place. A probe t
 ``PROBE_S``, so that no circuit stays shut for ever.
 """
 
-from msgspec import Struct
-
 from tollhouse.settings.routing import Routing
+from tollhouse.types.values import Value
 
 PROBE_S = 15.0
 """After this, another probe may go beside one that has not ended: an answer may take long, and be fine."""
@@ -22,7 +21,7 @@ _JITTER = 0.2
 """The time open varies by a fifth either way."""
 
 
-class BreakerRules(Struct, frozen=True):
+class BreakerRules(Value, frozen=True):
     """When a circuit opens and closes. Times are seconds."""
 
     failures: int

@@ -9,8 +9,6 @@ host remembers until when anything of it is in trouble, and until then alone is 
 
 from collections.abc import Iterable
 
-from msgspec import Struct
-
 from tollhouse.routing.breaker import Breaker, BreakerRules, key_rules, service_rules
 from tollhouse.routing.outcomes import OK, SERVICE_FAULTS, Outcome
 from tollhouse.routing.pace import Budget, Cooldown
@@ -33,18 +31,27 @@ _ALIVE = frozenset(
 """Outcomes that a host that is down cannot have."""
 
 
-class Trial(Struct, eq=False):
+class Trial:
     """One attempt under way. Made by `Health.start`, given back to `Health.end` once."""
 
-    target: Target
-    host: HostState
-    track: Track
-    key: KeyState
-    began_at: float
-    stream: bool
-    probes: tuple[Breaker, ...] = ()
-    """The circuits whose probe this is."""
-    first_at: float = 0.0
+    __slots__ = ("began_at", "first_at", "host", "key", "probes", "stream", "target", "track")
+
+    def __init__(
+        self,
+        target: Target,
+        states: tuple[HostState, Track, KeyState],
+        began_at: float,
+        *,
+        stream: bool,
+        probes: tuple[Breaker, ...] = (),
+    ) -> None:
+        self.target = target
+        self.host, self.track, self.key = states
+        self.began_at = began_at
+        self.stream = stream
+        self.probes = probes
+        """The circuits whose probe this is."""
+        self.first_at = 0.0
 
     @property
     def slot_model(self) -> tuple[int, str]:
@@ -147,7 +154,7 @@ class Health:
         """
         host = target.host
         if host.inside:
-            return Trial(target, HostState(), Track(), KeyState(0), now, stream)
+            return Trial(target, (HostState(), Track(), KeyState(0)), now, stream=stream)
         state = self.hosts.get(host.name)
         if state is None:
             state = self.hosts[host.name] = HostState()
@@ -167,7 +174,7 @@ class Health:
         track.used_at = now
         track.in_flight += 1
         key.in_flight += 1
-        return Trial(target, state, track, key, now, stream, probes)
+        return Trial(target, (state, track, key), now, stream=stream, probes=probes)
 
     def _new_track(self, state: HostState, model: str, now: float) -> Track:
         if self._count >= MOST_TRACKS:

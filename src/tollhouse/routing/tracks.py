@@ -8,12 +8,11 @@ key's at one model, for vendors count by both: one cooldown for each (host, slot
 
 from math import inf
 
-from msgspec import Struct
-
 from tollhouse.routing.breaker import Breaker
 from tollhouse.routing.latency import FirstTokens, PeakEwma
 from tollhouse.routing.pace import Cooldown
 from tollhouse.settings.routing import Routing
+from tollhouse.types.values import Value
 
 
 class Speed:
@@ -123,7 +122,7 @@ class HostState:
         self.cooldowns = {key: each for key, each in self.cooldowns.items() if key[1] in self.tracks}
 
 
-class Trouble(Struct, frozen=True):
+class Trouble(Value, frozen=True):
     """Why a target is not asked now, or only behind others, or as a probe.
 
     ``code``: ``host_down``, ``circuit_open``, ``key_refused``, ``key_empty``, ``cooling``, ``ejected`` or ``probe``.
@@ -143,7 +142,7 @@ class Trouble(Struct, frozen=True):
 _PASSABLE = frozenset({"ejected", "probe"})
 
 
-class TargetView(Struct, frozen=True):
+class TargetView(Value, frozen=True):
     """What is known of one model at one host, for people and metrics. Times are seconds; ``0`` where unknown."""
 
     host: str
@@ -163,7 +162,7 @@ class TargetView(Struct, frozen=True):
     """Of first tokens, streamed answers; the share is [routing] hedge_percentile."""
 
 
-class KeyView(Struct, frozen=True):
+class KeyView(Value, frozen=True):
     """What is known of one key of a host."""
 
     host: str

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from msgspec import Struct
-
 from tollhouse.errors import InvalidRequest
 from tollhouse.routing.patterns import MOST_CHARS, MOST_PATTERNS, MOST_STARS
 from tollhouse.settings.routing import PREFERENCES
+from tollhouse.types.values import Value
 
 MEMBERS = ("auto", "prefer")
 """Members of the body that are ours, and never sent on."""
@@ -22,7 +21,7 @@ _PICO_PER_USD_PER_1M = 1_000_000
 _MOST_USD = 1_000_000
 
 
-class Wishes(Struct, frozen=True):
+class Wishes(Value, frozen=True):
     """What one client says. Prices are pico-USD per token."""
 
     prefer: str = ""

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from msgspec import Struct
 from msgspec.structs import replace as struct_replace
 
 from tollhouse.safety.personal.kinds import DEFAULT_KINDS
@@ -43,6 +42,7 @@ from tollhouse.settings.safety import (
 from tollhouse.settings.safety import OFF as OFF_MODE
 from tollhouse.types.safety import CLEAN, COMPLETION, HARMS, HIGH, LOW, PROMPT, SEVERITIES, Finding, Verdict, joined
 from tollhouse.types.tenancy import Principal, Tier
+from tollhouse.types.values import Value
 
 ELSEWHERE, OFF = HIGH + 1, HIGH + 2
 SWITCHES = ("jailbreak", "indirect_attack", "profanity", "protected_material_text", "protected_material_code")
@@ -60,7 +60,7 @@ STAND_IN = "strict"
 """Stands in, beside every policy that is declared, for one that is named and is not there."""
 
 
-class Decision(Struct, frozen=True):
+class Decision(Value, frozen=True):
     """What follows from a verdict on one side of an exchange."""
 
     side: str
@@ -81,7 +81,7 @@ class Decision(Struct, frozen=True):
         return self.verdict is CLEAN
 
 
-class Side(Struct, frozen=True):
+class Side(Value, frozen=True):
     """A policy on one side of an exchange."""
 
     levels: Mapping[str, int]
@@ -95,7 +95,7 @@ class Side(Struct, frozen=True):
     """Whether anything can be filtered at all."""
 
 
-class Policy(Struct, frozen=True):
+class Policy(Value, frozen=True):
     """What holds for a request: one policy, or several as one."""
 
     name: str
@@ -182,7 +182,7 @@ def _is_filtered(finding: Finding, rules: Side) -> bool:
 # --- making them -------------------------------------------------------------------------------------------------
 
 
-class _Draft(Struct, frozen=True):
+class _Draft(Value, frozen=True):
     """One policy with its template applied, ready to be joined with others. Levels and bars are by side."""
 
     names: tuple[str, ...]

@@ -13,8 +13,6 @@ The objects are shared between answers: nobody may change one.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from msgspec import Struct
-
 from tollhouse.safety.licences import URLS
 from tollhouse.safety.personal.kinds import KINDS
 from tollhouse.types.safety import (
@@ -30,6 +28,7 @@ from tollhouse.types.safety import (
     Finding,
     Verdict,
 )
+from tollhouse.types.values import Value
 
 Results = dict[str, Any]
 """``content_filter_results``: an object for each category. Not to be changed."""
@@ -55,7 +54,7 @@ MAX_DETAILS = 100
 """Entries of an upstream's details that become findings; all of them are passed on."""
 
 
-class Shape(Struct, frozen=True):
+class Shape(Value, frozen=True):
     """Which members the results of a policy have on one side, whatever is found."""
 
     side: str
@@ -68,7 +67,7 @@ class Shape(Struct, frozen=True):
     """Kinds of personal data that are masked."""
 
 
-class Upstream(Struct, frozen=True):
+class Upstream(Value, frozen=True):
     """What an upstream reported of one prompt or one choice."""
 
     verdict: Verdict

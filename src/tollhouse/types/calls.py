@@ -6,9 +6,8 @@ What is made for each request is a msgspec Struct, frozen like the dataclasses b
 from dataclasses import dataclass, field
 from typing import Any
 
-from msgspec import Struct
-
 from tollhouse.types.secret import Secret
+from tollhouse.types.values import Value
 from tollhouse.types.wire import Timeouts
 
 
@@ -20,7 +19,7 @@ class Principal:
     name: str
 
 
-class ChatCall(Struct, frozen=True):
+class ChatCall(Value, frozen=True):
     """One validated chat request. ``body`` is what is asked in the inner form (`docs/dialects.md`): OpenAI's chat
     completion, unknown fields too; never mutated.
     """
@@ -45,7 +44,7 @@ class ChatCall(Struct, frozen=True):
     """Whether the gateway gives the same answer to the same seed, whoever answers."""
 
 
-class Loss(Struct, frozen=True):
+class Loss(Value, frozen=True):
     """A parameter of the client's that a target does not honour as it stands."""
 
     param: str
@@ -56,7 +55,7 @@ class Loss(Struct, frozen=True):
     """For people: one short clause."""
 
 
-class RelayCall(Struct, frozen=True):
+class RelayCall(Value, frozen=True):
     """One validated request of another OpenAI endpoint that is passed on in the same dialect.
 
     ``kind`` is the endpoint's path below ``/v1/``. ``model`` is ``None`` where the endpoint lets the host choose one.
@@ -216,14 +215,14 @@ class Target:
         object.__setattr__(self, "choices", host.quirks.choices and (facts is None or facts.choices))
 
 
-class Plan(Struct, frozen=True):
+class Plan(Value, frozen=True):
     """The targets of one call, in the order in which they are tried. Never empty."""
 
     requested: str
     targets: tuple[Target, ...]
 
 
-class Usage(Struct, frozen=True):
+class Usage(Value, frozen=True):
     """What a request took, in disjoint classes, each a non-negative integer.
 
     The prompt is ``input`` (uncached text), ``cache_read``, ``cache_write`` (kept 5 minutes), ``cache_write_1h`` and

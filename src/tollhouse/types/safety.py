@@ -4,7 +4,7 @@ A `Finding` says one thing about one text. A `Verdict` is all that was found, an
 policy's business (`safety.policy`); how clients are told, `safety.results`.
 """
 
-from msgspec import Struct
+from tollhouse.types.values import Value
 
 SEVERITIES = ("safe", "low", "medium", "high")
 """By rising level: their places are the levels."""
@@ -19,7 +19,7 @@ LOCAL = "local"
 """The origin of what this process found itself."""
 
 
-class Finding(Struct, frozen=True):
+class Finding(Value, frozen=True):
     """One category that is not `SAFE` in one text."""
 
     category: str
@@ -39,7 +39,7 @@ class Finding(Struct, frozen=True):
     """Which list or topic, for custom ones. Never a piece of the text."""
 
 
-class Verdict(Struct, frozen=True):
+class Verdict(Value, frozen=True):
     """What was found in one text or several, and by whom."""
 
     findings: tuple[Finding, ...] = ()

@@ -235,7 +235,7 @@ class Connection(asyncio.BufferedProtocol):
         """The socket is closed, by either side."""
         self._lost(exc)
         self._feed = _feed_nobody  # the parser and this object hold each other: let go, and no collector is needed
-        del self._parser
+        self._parser = None  # type: ignore[assignment]  # gone: nothing reads after this
 
     def pause_writing(self) -> None:
         """The upstream reads more slowly than we write."""

@@ -6,8 +6,6 @@ Filled by `connection` as bytes arrive. The rule kept: what has arrived is hande
 import asyncio
 from typing import Protocol
 
-from msgspec import Struct
-
 from tollhouse.errors import UpstreamFault, UpstreamInterrupted, UpstreamTooLarge
 from tollhouse.upstream.heads import decode_head
 
@@ -30,25 +28,28 @@ class Source(Protocol):
         """The reply is done with: the connection is kept, or closed when the body is unfinished."""
 
 
-class Reply(Struct, eq=False):
+class Reply:
     """See `tollhouse.types.wire.Incoming`. All attributes but status and headers are the connection's."""
 
-    source: Source | None
-    parts: list[bytes]
-    """Body bytes that have arrived and were not read yet."""
-    loop: asyncio.AbstractEventLoop
-    status: int = 0
-    head: dict[bytes, bytes] = {}
-    """The header as it came, with lower-case names."""
-    _headers: dict[str, str] | None = None
-    opened: bool = False
-    """The final head has arrived."""
-    ended: bool = False
-    """The whole body has arrived."""
-    fault: UpstreamFault | None = None
-    stale: bool = False
-    """A reused connection was lost before a byte of the reply: the request may be sent once more."""
-    waiter: asyncio.Future[None] | None = None
+    __slots__ = ("_headers", "ended", "fault", "head", "loop", "opened", "parts", "source", "stale", "status", "waiter")
+
+    def __init__(self, source: Source | None, parts: list[bytes], loop: asyncio.AbstractEventLoop) -> None:
+        self.source = source
+        self.parts = parts
+        """Body bytes that have arrived and were not read yet."""
+        self.loop = loop
+        self.status = 0
+        self.head: dict[bytes, bytes] = {}
+        """The header as it came, with lower-case names."""
+        self._headers: dict[str, str] | None = None
+        self.opened = False
+        """The final head has arrived."""
+        self.ended = False
+        """The whole body has arrived."""
+        self.fault: UpstreamFault | None = None
+        self.stale = False
+        """A reused connection was lost before a byte of the reply: the request may be sent once more."""
+        self.waiter: asyncio.Future[None] | None = None
 
     @property
     def headers(self) -> dict[str, str]:

@@ -59,7 +59,7 @@ HOST_FIELDS: dict[str, Rule] = dict.fromkeys(
 CHOOSERS = ("api_base", "api_host", "azure_endpoint", "base_url", "custom_host", "custom_llm_provider")
 PREFIXES = ("", "x_", "x_litellm_", "x_portkey_")
 SPELLINGS = [prefix + name for prefix in PREFIXES for name in CHOOSERS]
-HOST_NAMES = frozenset(SPELLINGS + [name.replace("_", "-") for name in SPELLINGS])
+HOST_NAMES: frozenset[str] = frozenset(SPELLINGS + [name.replace("_", "-") for name in SPELLINGS])
 EITHER = frozenset[str | bytes]([*HOST_NAMES, *(name.encode() for name in HOST_NAMES)])
 
 

@@ -103,7 +103,7 @@ class Connection(asyncio.Protocol):
         """The socket is gone: so is the reason to work."""
         del exc
         self._transport = None
-        del self._parser  # it holds this object's methods: let go, and no collector is needed
+        self._parser = None  # type: ignore[assignment]  # it holds this object's methods: let go, and no collector is needed
         self._host.closed(self)
         for exchange in self._queue:
             self._host.bodies_bytes -= exchange.body_bytes

@@ -10,8 +10,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from msgspec import Struct
-
 from tollhouse.errors import Fault
 from tollhouse.web.heads import header_line, json_body, response_head
 
@@ -49,52 +47,60 @@ class Channel(Protocol):
         """Drops the socket, so that the client sees its answer break off."""
 
 
-class Exchange(Struct, eq=False):
+class Exchange:
     """A request as it was received and the response as far as it was sent."""
 
-    channel: Channel
-    client: str
-    """The peer's address."""
-    started_at: float
-    """On the monotonic clock, at the first byte of the request."""
-    method: str = ""
-    path: bytes = b""
-    query: bytes = b""
-    rest: bytes = b""
-    """What the braces of the route's template stand for."""
-    http_1_0: bool = False
-    keep_alive: bool = True
-    expects_continue: bool = False
-    headers: dict[bytes, bytes] = {}
-    """Lower-case names."""
-    _chunks: list[bytes] = []
-    body_bytes: int = 0
-    complete: bool = False
-    """Whether the body has arrived whole."""
-    begun: bool = False
-    """Whether its handler has taken its first step."""
-    errors: ErrorForm = OPENAI_ERRORS
-    stream_type: str = _EVENT_STREAM
-    """What a stream is where its handler says nothing else; errors can be told in it."""
-    fault: Fault | None = None
-    """Set by the protocol when the request is refused before any handler runs."""
-    interruption: Fault | None = None
-    """Set when the server ends the exchange early; the reason the client is told."""
-    notes: dict[str, object] = {}
-    """What the access log says of this exchange beside the usual fields."""
-    request_id: str = ""
-    shared_headers: str = ""
-    """Header lines every response of this exchange carries: CORS, request id."""
-    status: int = 0
-    head_sent: bool = False
-    streaming: bool = False
-    pending_head: bytes = b""
-    heartbeat: Callable[[], bytes] | None = None
-    """What the server's sweep writes when a stream has been silent."""
-    speaks_events: bool = True
-    """Whether the stream that has begun can carry an error event; sound or an image cannot."""
-    sent_bytes: int = 0
-    _waiter: asyncio.Future[None] | None = None
+    __slots__ = (
+        "_chunks", "_waiter", "begun", "body_bytes", "channel", "client", "complete", "errors", "expects_continue",
+        "fault", "head_sent", "headers", "heartbeat", "http_1_0", "interruption", "keep_alive", "method", "notes",
+        "path", "pending_head", "query", "request_id", "rest", "sent_bytes", "shared_headers", "speaks_events",
+        "started_at", "status", "stream_type", "streaming",
+    )  # fmt: skip
+
+    def __init__(self, channel: Channel, client: str, started_at: float) -> None:
+        self.channel = channel
+        self.client = client
+        """The peer's address."""
+        self.started_at = started_at
+        """On the monotonic clock, at the first byte of the request."""
+        self.method = ""
+        self.path = b""
+        self.query = b""
+        self.rest = b""
+        """What the braces of the route's template stand for."""
+        self.http_1_0 = False
+        self.keep_alive = True
+        self.expects_continue = False
+        self.headers: dict[bytes, bytes] = {}
+        """Lower-case names."""
+        self._chunks: list[bytes] = []
+        self.body_bytes = 0
+        self.complete = False
+        """Whether the body has arrived whole."""
+        self.begun = False
+        """Whether its handler has taken its first step."""
+        self.errors: ErrorForm = OPENAI_ERRORS
+        self.stream_type = _EVENT_STREAM
+        """What a stream is where its handler says nothing else; errors can be told in it."""
+        self.fault: Fault | None = None
+        """Set by the protocol when the request is refused before any handler runs."""
+        self.interruption: Fault | None = None
+        """Set when the server ends the exchange early; the reason the client is told."""
+        self.notes: dict[str, object] = {}
+        """What the access log says of this exchange beside the usual fields."""
+        self.request_id = ""
+        self.shared_headers = ""
+        """Header lines every response of this exchange carries: CORS, request id."""
+        self.status = 0
+        self.head_sent = False
+        self.streaming = False
+        self.pending_head = b""
+        self.heartbeat: Callable[[], bytes] | None = None
+        """What the server's sweep writes when a stream has been silent."""
+        self.speaks_events = True
+        """Whether the stream that has begun can carry an error event; sound or an image cannot."""
+        self.sent_bytes = 0
+        self._waiter: asyncio.Future[None] | None = None
 
     # --- the request -----------------------------------------------------------------------------------------
 
