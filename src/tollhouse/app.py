@@ -25,6 +25,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Final
 
 from tollhouse.books import Books
 from tollhouse.control.admin.api import AdminParts
@@ -64,12 +65,12 @@ from tollhouse.web.limits import ServerLimits
 from tollhouse.web.routes import Handler, Route, RouteTable
 from tollhouse.web.server import Server
 
-_TICK_S = 1.0
-_ADMIN_HOST = "127.0.0.1"
-_TOKEN_KINDS = (
+_TICK_S: Final = 1.0
+_ADMIN_HOST: Final = "127.0.0.1"
+_TOKEN_KINDS: Final = (
     *("input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "input_audio", "output_audio"),
 )
-_token_counts = attrgetter(*_TOKEN_KINDS)
+_token_counts: Final = attrgetter(*_TOKEN_KINDS)
 
 
 @dataclass(frozen=True, slots=True)

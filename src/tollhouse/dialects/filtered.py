@@ -11,7 +11,7 @@ https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-filter-anno
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -20,23 +20,23 @@ from tollhouse.types.safety import HIGH, SAFE, SEVERITIES
 Results = dict[str, dict[str, Any]]
 """By category."""
 
-RESULTS = "content_filter_results"
+RESULTS: Final = "content_filter_results"
 """The member of a choice that holds what was found in it."""
-OLD_RESULTS = "content_filter_result"
+OLD_RESULTS: Final = "content_filter_result"
 """The same, as errors and some events spell it."""
-PROMPT = "prompt_filter_results"
+PROMPT: Final = "prompt_filter_results"
 """The member of an answer that holds what was found in the prompt."""
-UNNAMED = "harm"
+UNNAMED: Final = "harm"
 """The category of a filter that names none (`safety.judges.findings.HARM`)."""
-_MOST = 64
+_MOST: Final = 64
 """Of categories, and of details that are named: more is no report but an attack on its readers."""
-_MOST_BYTES = 16 * 1024
+_MOST_BYTES: Final = 16 * 1024
 """Of one text's results in JSON: more is told in short."""
-_SHORT = frozenset({"filtered", "severity", "detected"})
-_CATEGORY = re.compile(r"[a-z][a-z_]{0,47}").fullmatch
+_SHORT: Final = frozenset({"filtered", "severity", "detected"})
+_CATEGORY: Final = re.compile(r"[a-z][a-z_]{0,47}").fullmatch
 """No digits: what hosts print by mistake, keys and addresses, is no name."""
-_encode = msgspec.json.Encoder().encode
-_LEVELS: Mapping[object, int] = {word: level for level, word in enumerate(SEVERITIES)}
+_encode: Final = msgspec.json.Encoder().encode
+_LEVELS: Final[Mapping[object, int]] = {word: level for level, word in enumerate(SEVERITIES)}
 
 
 def name_of(word: object) -> str:

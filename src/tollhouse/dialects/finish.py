@@ -1,11 +1,13 @@
 """Finish reasons: what a host says, in OpenAI's five words. Used for whole replies and for streams alike."""
 
-BROKEN = "error"
+from typing import Final
+
+BROKEN: Final = "error"
 """What OpenRouter and its like say of an answer that failed at its host."""
-WITHHELD = "content_filter"
+WITHHELD: Final = "content_filter"
 """What goes over any other reason, also one that was said before: what is left of an answer is not what was written."""
 
-_UNFINISHED = {
+_UNFINISHED: Final = {
     "length": "length",
     "max_tokens": "length",
     "max_output_tokens": "length",

@@ -5,7 +5,7 @@ Every provider asks here, once for each `Host` object: what it gets depends on t
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 from urllib.parse import quote
 
 from tollhouse import __version__
@@ -15,8 +15,8 @@ from tollhouse.types.calls import Host
 Fields = tuple[tuple[str, str], ...]
 """Header fields as `Outgoing` takes them, with lower-case names."""
 
-USER_AGENT = f"tollhouse/{__version__}"
-_CREDENTIAL: Mapping[str, tuple[str, str]] = MappingProxyType(
+USER_AGENT: Final = f"tollhouse/{__version__}"
+_CREDENTIAL: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "bearer": ("authorization", "Bearer "),
         "x-api-key": ("x-api-key", ""),
@@ -25,9 +25,9 @@ _CREDENTIAL: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """For each ``Host.auth``, the field that carries the credential, and what stands before it."""
-_SIGNED = frozenset({"none", "sigv4", "google"})
+_SIGNED: Final = frozenset({"none", "sigv4", "google"})
 """Kinds of auth that put nothing in a header here: `upstream.signing` proves those requests."""
-_KNOWN_HOSTS = 1024
+_KNOWN_HOSTS: Final = 1024
 
 T = TypeVar("T")
 

@@ -1,7 +1,7 @@
 """OpenAI's chat completions as a client's dialect. It is the inner form too, so there is nothing to pass through."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -15,7 +15,7 @@ from tollhouse.errors import Fault
 from tollhouse.types.calls import ChatCall
 from tollhouse.validate.chat import read_chat
 
-_encode = msgspec.json.Encoder().encode
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class OpenAIClient:
@@ -76,4 +76,4 @@ class OpenAIClient:
         return b"data: " + _encode(error) + b"\n\n"
 
 
-OPENAI = OpenAIClient()
+OPENAI: Final = OpenAIClient()

@@ -9,15 +9,15 @@ filter finds comes in choices without a delta, which are chunks as any other.
 https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-streaming
 """
 
-from typing import Any
+from typing import Any, Final
 
 from tollhouse.dialects.filtered import OLD_RESULTS, PROMPT, RESULTS, Results, results_in, tidy_prompt
 from tollhouse.dialects.moderation import add_moderation
 
-OLD_PROMPT = "prompt_annotations"
+OLD_PROMPT: Final = "prompt_annotations"
 """What Azure called ``prompt_filter_results`` in its versions of 2023."""
-MODERATION = "moderation"
-CUT = "content_filter"
+MODERATION: Final = "moderation"
+CUT: Final = "content_filter"
 
 
 class Found:

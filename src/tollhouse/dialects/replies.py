@@ -4,7 +4,7 @@
 Fields that OpenAI does not know ride along.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from tollhouse.dialects.filtered import PROMPT
 from tollhouse.dialects.finish import BROKEN, finish_reason
@@ -68,7 +68,7 @@ def _is_blank(choice: Any) -> bool:
     return not any(value for name, value in message.items() if name != "role")
 
 
-_PLAIN = frozenset({"role", "content", "refusal"})
+_PLAIN: Final = frozenset({"role", "content", "refusal"})
 
 
 def _tidy_message(message: dict[str, Any], seed: str, choice: int) -> None:

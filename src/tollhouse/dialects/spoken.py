@@ -8,7 +8,7 @@ answer (`_SAYS_HOW`). What is no text (images, sound, most files) is not judged 
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from tollhouse.dialects.spoken_answers import (
     TEXT,
@@ -36,7 +36,7 @@ __all__ = [
     "said_in_reply",
 ]
 
-_SAYS_HOW = frozenset(
+_SAYS_HOW: Final = frozenset(
     {
         *("messages", "model", "stream", "stream_options", "temperature", "top_p", "top_k", "min_p", "top_a", "n"),
         *("max_tokens", "max_completion_tokens", "min_tokens", "seed", "stop", "stop_token_ids", "stop_sequences"),
@@ -48,22 +48,22 @@ _SAYS_HOW = frozenset(
     }
 )
 """Members of requests that no model reads."""
-_WHOSE: Mapping[str, str] = MappingProxyType(
+_WHOSE: Final[Mapping[str, str]] = MappingProxyType(
     {name: name for name in ("tools", "functions", "response_format", "prediction", "system")}
 )
 """Members that are not the user's words."""
-_NAME = "name"
-_READ = frozenset({"role", "content"})
-_APART = frozenset({"tool_calls", "function_call", *_WHOSE})
+_NAME: Final = "name"
+_READ: Final = frozenset({"role", "content"})
+_APART: Final = frozenset({"tool_calls", "function_call", *_WHOSE})
 """Members whose texts are not parts of one text."""
-_NOT_TOLD = frozenset(
+_NOT_TOLD: Final = frozenset(
     {
         *("model", "metadata", "stop_sequences", "safetySettings", "safety_settings", "service_tier", "labels"),
         *("anthropic_version", "anthropic_beta", "betas", "cachedContent", "cached_content", "inference_geo"),
     }
 )
 """Members of requests in other dialects that no model reads."""
-_TURNS = frozenset({"messages", "contents"})
+_TURNS: Final = frozenset({"messages", "contents"})
 
 
 class Asked(Value, frozen=True):

@@ -10,7 +10,7 @@ from one another, for nobody knows whether one goes on where the last one ended.
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -18,15 +18,17 @@ from tollhouse.dialects.spoken_words import OPAQUE, is_silent, text_of_silent
 from tollhouse.types.values import Value
 
 TEXT, THOUGHT, CALL, NAME, AGAIN = "text", "thought", "call", "name", "again"
-_CHANNELS: Mapping[str, str] = MappingProxyType({"content": TEXT, "refusal": "refusal", "reasoning_content": THOUGHT})
-_THOUGHTS = ("reasoning_content", "reasoning")
-_THOUGHTS_AGAIN = frozenset({"reasoning", "reasoning_details", "thinking_blocks"})
+_CHANNELS: Final[Mapping[str, str]] = MappingProxyType(
+    {"content": TEXT, "refusal": "refusal", "reasoning_content": THOUGHT}
+)
+_THOUGHTS: Final = ("reasoning_content", "reasoning")
+_THOUGHTS_AGAIN: Final = frozenset({"reasoning", "reasoning_details", "thinking_blocks"})
 """Members that may tell again what was thought, with its proofs."""
-_OF_CHOICE = frozenset({"index", "message", "delta", "finish_reason", "logprobs"})
-_SILENT_OF_MESSAGE = frozenset({"role", "id", "type", "status"})
+_OF_CHOICE: Final = frozenset({"index", "message", "delta", "finish_reason", "logprobs"})
+_SILENT_OF_MESSAGE: Final = frozenset({"role", "id", "type", "status"})
 _NAMED_LEVELS, _NAME_CHARS = 8, 32
 """A path is as long as that, whatever an answer's depth and names."""
-_encode = msgspec.json.Encoder().encode
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class Said(Value, frozen=True):
@@ -155,7 +157,7 @@ def _spoken(name: str, holder: dict[str, Any]) -> object:
 
 # --- in the host's own dialect -----------------------------------------------------------------------------------
 
-_OF_BLOCK: Mapping[str, str] = MappingProxyType({"text": TEXT, "thinking": THOUGHT})
+_OF_BLOCK: Final[Mapping[str, str]] = MappingProxyType({"text": TEXT, "thinking": THOUGHT})
 
 
 def said_by_anthropic(piece: Mapping[str, Any]) -> Iterator[Said]:

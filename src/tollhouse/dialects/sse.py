@@ -24,11 +24,13 @@ copied a bounded number of times however it is cut. What one event may hold is c
 event, so `finish` gives it out: a JSON object that was cut short is never valid JSON, so its reader can tell.
 """
 
+from typing import Final
+
 from tollhouse.errors import UpstreamTooLarge
 
-MAX_EVENT_BYTES = 1024 * 1024
+MAX_EVENT_BYTES: Final = 1024 * 1024
 
-_BOM = b"\xef\xbb\xbf"
+_BOM: Final = b"\xef\xbb\xbf"
 
 Event = tuple[bytes, bytes]
 """``(data, name)``: the joined data lines, and the ``event`` field, empty when there was none."""

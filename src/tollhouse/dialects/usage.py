@@ -5,15 +5,15 @@ client did not ask for; `gateway.meter` reads with `sane`; the client side write
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from tollhouse.types.calls import Quirks, Usage
 from tollhouse.types.money import format_usd
 
-MAX_TOKENS = 2**31
-_CHARGED_BY_THE_HOST = ("cost", "cost_details", "cost_in_usd_ticks", "is_byok")
+MAX_TOKENS: Final = 2**31
+_CHARGED_BY_THE_HOST: Final = ("cost", "cost_details", "cost_in_usd_ticks", "is_byok")
 """What hosts (OpenRouter, xAI) say in ``usage`` of their own charge to the operator: no concern of the client's."""
 
 

@@ -7,7 +7,7 @@ never in exponents: the text of `format_usd`, which is the header's text too.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -16,8 +16,8 @@ from tollhouse.types.money import NUSD_PER_USD, format_usd
 from tollhouse.web.heads import header_line
 
 REMAINING, WARNING = "_remaining_credits", "_balance_warning"
-COST_HEADER = "x-tollhouse-cost"
-_FULL_EVENTS = frozenset({"response.completed", "response.failed", "response.incomplete"})
+COST_HEADER: Final = "x-tollhouse-cost"
+_FULL_EVENTS: Final = frozenset({"response.completed", "response.failed", "response.incomplete"})
 
 
 def credits_json(amount_nusd: int, credits_per_usd: int) -> msgspec.Raw:

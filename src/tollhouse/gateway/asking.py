@@ -6,7 +6,7 @@ a time is asked that many times at once.
 """
 
 from collections.abc import Awaitable
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -18,7 +18,7 @@ from tollhouse.gateway.json_answers import JsonForm, asked_form, instructed
 from tollhouse.gateway.trial import OpenStream, Trial, WholeReply
 from tollhouse.types.calls import ChatCall, Loss
 
-_OF_STREAMS = frozenset({"stream", "stream_options"})
+_OF_STREAMS: Final = frozenset({"stream", "stream_options"})
 
 
 def complete(trial: Trial, call: ChatCall) -> Awaitable[WholeReply]:

@@ -23,7 +23,7 @@ already.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from msgspec.structs import replace
 
@@ -45,9 +45,9 @@ from tollhouse.types.ledger import AttemptRecord
 from tollhouse.types.values import Fixture
 from tollhouse.web.heads import header_line
 
-OVERTAKEN = "overtaken"
+OVERTAKEN: Final = "overtaken"
 """The outcome of an attempt that was hung up on, for another one was faster."""
-CANCELLED = "cancelled"
+CANCELLED: Final = "cancelled"
 """The outcome of one whose client left before it answered."""
 
 
@@ -315,7 +315,7 @@ def _less(bid: Bid, tokens: int) -> Bid:
     return bid if bid.output_cap is None else replace(bid, output_cap=max(1, bid.output_cap - tokens))
 
 
-_NO_FAULT = UpstreamFault("")
+_NO_FAULT: Final = UpstreamFault("")
 """Of an attempt that has a result."""
 
 

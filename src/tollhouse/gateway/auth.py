@@ -9,22 +9,23 @@ import hmac
 import time
 from collections.abc import Callable
 from hashlib import sha256
+from typing import Final
 
 from tollhouse.errors import AccountSuspended, RateLimited, Unauthorized
 from tollhouse.tenancy.directory import ChainNumber, Directory
 from tollhouse.tenancy.keys import digest_key
 from tollhouse.types.tenancy import Principal
 
-FAILURE_WINDOW_S = 60.0
-FAILURES_PER_WINDOW = 60
-_MOST_CLIENTS = 10_000
-_KEY_HEADERS = (b"x-api-key", b"x-goog-api-key")
-_MISSING = (
+FAILURE_WINDOW_S: Final = 60.0
+FAILURES_PER_WINDOW: Final = 60
+_MOST_CLIENTS: Final = 10_000
+_KEY_HEADERS: Final = (b"x-api-key", b"x-goog-api-key")
+_MISSING: Final = (
     "You didn't provide an API key. Send it in the Authorization header as 'Bearer YOUR_KEY', or as 'x-api-key' or "
     "'x-goog-api-key'. The operator of this gateway makes keys with: tollhouse keys create"
 )
-_WRONG = "Incorrect API key provided. The operator of this gateway lists its keys with: tollhouse keys list"
-_SUSPENDED = "The account of this key is suspended. Ask the operator of this gateway."
+_WRONG: Final = "Incorrect API key provided. The operator of this gateway lists its keys with: tollhouse keys list"
+_SUSPENDED: Final = "The account of this key is suspended. Ask the operator of this gateway."
 
 
 class Failures:

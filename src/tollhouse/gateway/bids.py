@@ -12,6 +12,8 @@ cost more than is left, unless its host ignores the cap.
 Targets that cannot be afforded are left out; work that costs nothing always passes.
 """
 
+from typing import Final
+
 from tollhouse.errors import Fault, Unpriced
 from tollhouse.gateway.needs import HOSTED_FIELDS, Needs, times_sent
 from tollhouse.ledger.pricebook import PriceBook
@@ -19,24 +21,24 @@ from tollhouse.ledger.prices import Bid, PriceVersion, short_of
 from tollhouse.settings.keys import Billing
 from tollhouse.types.calls import Plan, Target
 
-UNKNOWN_OUTPUT_TOKENS = 131_072
+UNKNOWN_OUTPUT_TOKENS: Final = 131_072
 """The longest answer of a model of which nothing is known. Where no cap is sent, what an answer exceeds it by is the
 operator's loss: so it is what the longest of all write.
 """
-MOST_OWN_TOKENS = 131_072
+MOST_OWN_TOKENS: Final = 131_072
 """The most that a client's own cap counts for at such a model."""
-LEGACY_CAP_TOKENS = 16
+LEGACY_CAP_TOKENS: Final = 16
 """What OpenAI's completions answer with at most where the client says nothing (its API reference)."""
-UNKNOWN_CONTEXT_TOKENS = 1_048_576
-LEAST_OUTPUT_TOKENS = 16
+UNKNOWN_CONTEXT_TOKENS: Final = 1_048_576
+LEAST_OUTPUT_TOKENS: Final = 16
 """An answer shorter than this is not worth its prompt: the Responses API takes no smaller cap."""
-_IMAGE_KINDS = "images/"
-_FIELDS = HOSTED_FIELDS | {
+_IMAGE_KINDS: Final = "images/"
+_FIELDS: Final = HOSTED_FIELDS | {
     *("speed", "context_management", "mcp_servers", "inference_geo"),
     *("cachedContent", "routingConfig", "modelSelectionConfig"),
 }
 """What `Needs.hosted` may name that is a field of a request, in any dialect; all else is a tool."""
-_LEGACY = "completions"
+_LEGACY: Final = "completions"
 
 
 def bids(

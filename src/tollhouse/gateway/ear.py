@@ -5,7 +5,7 @@ worth calling: a few array operations cost the same for eighty characters as for
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from tollhouse.dialects.filtered import PROMPT, RESULTS, worse
 from tollhouse.dialects.reported import PROMPT_SIDE, Reported
@@ -15,11 +15,11 @@ from tollhouse.dialects.tokens import Tally
 from tollhouse.types.safety import CLEAN, Verdict, joined
 
 Chunk = dict[str, Any]
-_MOST_CHANNELS = 64
+_MOST_CHANNELS: Final = 64
 """Channels beyond these are read as one."""
-_OTHERS = "others"
-_OF_CALLS = (CALL, NAME)
-_NAMED = '{"name": "'
+_OTHERS: Final = "others"
+_OF_CALLS: Final = (CALL, NAME)
+_NAMED: Final = '{"name": "'
 """A name is judged as it stands in a call: a word without any context is easily taken for another."""
 
 

@@ -4,14 +4,16 @@ The policy is the client's (``x-tollhouse-fidelity: strict``), else the operator
 ``emulated`` is honoured, by other means: it is reported, and never refused.
 """
 
+from typing import Final
+
 from tollhouse.errors import InvalidRequest, UpstreamUnfit
 from tollhouse.settings.routing import FIDELITIES
 from tollhouse.types.calls import Loss, Target
 from tollhouse.web.heads import header_line
 
-HEADER = "x-tollhouse-fidelity"
-_HEADER = HEADER.encode()
-_HEADER_CHARS = 1024
+HEADER: Final = "x-tollhouse-fidelity"
+_HEADER: Final = HEADER.encode()
+_HEADER_CHARS: Final = 1024
 
 
 def read_policy(headers: dict[bytes, bytes], default: str) -> str:

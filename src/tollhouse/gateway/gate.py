@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from tollhouse.errors import ClientFault, Fault, Forbidden, InsufficientBalance, Overloaded
 from tollhouse.gateway.annotate import notes
@@ -36,8 +37,8 @@ from tollhouse.types.money import format_usd
 from tollhouse.types.tenancy import Principal
 from tollhouse.web.exchange import Exchange
 
-_MAX_COST = b"x-max-cost-usd"
-_BYTES_PER_TOKEN = 4
+_MAX_COST: Final = b"x-max-cost-usd"
+_BYTES_PER_TOKEN: Final = 4
 
 
 class Gate:

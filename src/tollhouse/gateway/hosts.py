@@ -1,10 +1,11 @@
 """S24 on the outside of a request: headers and query parameters by which clients try to choose the host."""
 
+from typing import Final
 from urllib.parse import unquote_plus
 
 from tollhouse.validate import hosts
 
-_NAMES = frozenset(name.encode() for name in hosts.HOST_NAMES)
+_NAMES: Final = frozenset(name.encode() for name in hosts.HOST_NAMES)
 
 
 def refuse_hosts(headers: dict[bytes, bytes], query: bytes) -> None:

@@ -6,7 +6,7 @@ nothing: what it finds is told beside the rest, if it answers in time.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from tollhouse.dialects.client import NO_RESULTS
 from tollhouse.dialects.reported import PROMPT_SIDE
@@ -23,7 +23,7 @@ from tollhouse.safety.results import Upstream, prompt_filter_results, read_upstr
 from tollhouse.types.ledger import AttemptRecord
 from tollhouse.types.safety import CLEAN, COMPLETION, PROMPT, Verdict, joined
 
-BATCH_CHARS = 1024
+BATCH_CHARS: Final = 1024
 """How much of an answer is gathered before it is judged, where nothing waits for that."""
 PROMPT_RESULTS, COMPLETION_RESULTS = "prompt_filter_results", "completion_filter_results"
 

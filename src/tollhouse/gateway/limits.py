@@ -21,6 +21,7 @@ A tier of no limits costs a dictionary lookup. Soft limits refuse nothing; going
 
 import time
 from collections.abc import Callable
+from typing import Final
 
 from tollhouse.errors import Fault, RateLimited
 from tollhouse.gateway.scopes import Scope, lines, pairs, reasons
@@ -30,11 +31,11 @@ from tollhouse.settings.tiers import strictest
 from tollhouse.telemetry.metrics import Metrics
 from tollhouse.types.tenancy import Principal, Rates, Tier
 
-_SECOND_NS = 10**9
-_MARGIN_S = 60.0
-_KEYS_PER_SWEEP = 1000
-_NO_RATES = Rates()
-_NO_CELLS: tuple[Cell | None, Cell | None] = (None, None)
+_SECOND_NS: Final = 10**9
+_MARGIN_S: Final = 60.0
+_KEYS_PER_SWEEP: Final = 1000
+_NO_RATES: Final = Rates()
+_NO_CELLS: Final[tuple[Cell | None, Cell | None]] = (None, None)
 
 
 class _Key:
@@ -206,7 +207,7 @@ class _Free(Lease):
         """Says nothing."""
 
 
-FREE = _Free()
+FREE: Final = _Free()
 
 
 class Limits:

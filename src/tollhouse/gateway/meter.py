@@ -6,7 +6,7 @@ from the text, and the usage is marked ``estimated``.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -15,24 +15,24 @@ from tollhouse.dialects.tokens import TOKENS_PER_CALL, estimate_tokens
 from tollhouse.dialects.usage import sane
 from tollhouse.types.calls import ChatCall, Usage
 
-_encode = msgspec.json.Encoder().encode
+_encode: Final = msgspec.json.Encoder().encode
 
-_MOST = 2**31
-_NONE: dict[str, Any] = {}
-_ELSEWHERE = frozenset(
+_MOST: Final = 2**31
+_NONE: Final[dict[str, Any]] = {}
+_ELSEWHERE: Final = frozenset(
     {
         *("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens", "reasoning_tokens"),
         *("cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation", "prompt_audio_seconds"),
     }
 )
 """Where hosts put classes outside of the details."""
-_TOKENS_PER_MESSAGE = 4
-_TOKENS_PER_REPLY = 3
+_TOKENS_PER_MESSAGE: Final = 4
+_TOKENS_PER_REPLY: Final = 3
 """What OpenAI's chat format adds around each message, and before the answer."""
-_JSON_FRAME = b'{}[]"'
+_JSON_FRAME: Final = b'{}[]"'
 """A tool is told to a model in fewer signs than its JSON Schema has: without these, at OpenAI and Google."""
-_EARLY_TOKENS = 16
-_TOKENS_PER_MEDIUM = 1000
+_EARLY_TOKENS: Final = 16
+_TOKENS_PER_MEDIUM: Final = 1000
 """An image in high detail, half a minute of audio or a page of a document: a guess, for nothing here decodes them."""
 
 
@@ -185,9 +185,9 @@ class _Reading:
         )
 
 
-_READ_NAMES = ("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens", "cache_read_input_tokens")
-_WRITE_NAMES = frozenset({"cache_creation_input_tokens", "cache_creation"})
-_ANTHROPIC_NAMES = _WRITE_NAMES | {"cache_read_input_tokens"}
+_READ_NAMES: Final = ("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens", "cache_read_input_tokens")
+_WRITE_NAMES: Final = frozenset({"cache_creation_input_tokens", "cache_creation"})
+_ANTHROPIC_NAMES: Final = _WRITE_NAMES | {"cache_read_input_tokens"}
 
 
 def _writes(holder: Mapping[str, Any]) -> tuple[int, int]:

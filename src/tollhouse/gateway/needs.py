@@ -13,7 +13,7 @@ The pipelines make one `Needs` for each request and `gateway.bids` prices it for
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -22,42 +22,42 @@ from tollhouse.types.calls import ChatCall, Target
 from tollhouse.types.values import Value
 from tollhouse.validate.multipart import FormCall
 
-CHAT = "chat/completions"
-CAP_FIELDS = {"completions": "max_tokens", "responses": "max_output_tokens"}
+CHAT: Final = "chat/completions"
+CAP_FIELDS: Final = {"completions": "max_tokens", "responses": "max_output_tokens"}
 """The relayed endpoints that take a cap, and its field."""
 
-_encode = msgspec.json.Encoder().encode
-_ADDED_TOKENS = 64
+_encode: Final = msgspec.json.Encoder().encode
+_ADDED_TOKENS: Final = 64
 """A chat format's frame, and the date or the identity that a host writes in front."""
-_TOOL_TOKENS = 1024
+_TOOL_TOKENS: Final = 1024
 """The instructions that come with tools: 804 is the most that Anthropic lists; its own tools bring up to 700 more."""
-BYTES_PER_AUDIO_TOKEN = 24
+BYTES_PER_AUDIO_TOKEN: Final = 24
 """32 tokens a second (Gemini, the most of all) of speech at 6 kbit/s (Opus, the least that is used)."""
-_IMAGE_OUTPUT_TOKENS = 16_384
+_IMAGE_OUTPUT_TOKENS: Final = 16_384
 """Of one image made; gpt-image-1 writes 6,240 for its largest, and 100 more for each partial one."""
-_SPEECH_TOKENS_PER_BYTE = 16
+_SPEECH_TOKENS_PER_BYTE: Final = 16
 """20 tokens a second of speech; a digit of a long number takes most of a second to say."""
-_MOST_IMAGES = 10
-_CLIENTS_TOOLS = frozenset({"function", "custom", "local_shell", "shell", "apply_patch", "computer_use_preview"})
+_MOST_IMAGES: Final = 10
+_CLIENTS_TOOLS: Final = frozenset({"function", "custom", "local_shell", "shell", "apply_patch", "computer_use_preview"})
 """Tools that the client runs; any other is run by the host, which bills the calls and reads the results as input."""
-_SEARCHES = frozenset({"web_search_options", "plugins", "search_parameters", "enable_search"})
+_SEARCHES: Final = frozenset({"web_search_options", "plugins", "search_parameters", "enable_search"})
 """OpenAI's, OpenRouter's, xAI's and Alibaba's ways to ask for a search."""
-_TIERS = frozenset({"service_tier", "serviceTier", "performanceConfig", "performance_config"})
+_TIERS: Final = frozenset({"service_tier", "serviceTier", "performanceConfig", "performance_config"})
 """OpenAI's choice of what is served first, and Bedrock's: a word, or an object that holds one."""
-_GUARDS = frozenset({"guardrailConfig", "guardrail_config"})
+_GUARDS: Final = frozenset({"guardrailConfig", "guardrail_config"})
 """Bedrock's, billed by the text that they read (https://aws.amazon.com/bedrock/pricing)."""
-HOSTED_FIELDS = _SEARCHES | _TIERS | _GUARDS | {"provider"}
+HOSTED_FIELDS: Final = _SEARCHES | _TIERS | _GUARDS | {"provider"}
 """And what makes the same tokens dearer: OpenRouter's choice of who serves a model, and being served first."""
-_DEARER_TIERS = frozenset({"priority", "fast", "scale", "performance", "optimized"})
-_STORED = ("previous_response_id", "conversation", "prompt")
+_DEARER_TIERS: Final = frozenset({"priority", "fast", "scale", "performance", "optimized"})
+_STORED: Final = ("previous_response_id", "conversation", "prompt")
 """What a host has kept, and reads before the request itself."""
-_READ_BESIDE = frozenset({*_STORED, "input", "google", "extra_body"})
-_WEIGHTY = HOSTED_FIELDS | _READ_BESIDE | {"tools", "functions", "modalities", "n", "best_of", "prediction"}
+_READ_BESIDE: Final = frozenset({*_STORED, "input", "google", "extra_body"})
+_WEIGHTY: Final = HOSTED_FIELDS | _READ_BESIDE | {"tools", "functions", "modalities", "n", "best_of", "prediction"}
 """The fields of a chat completion that bear on what it may take, beside its messages and its cap."""
-_PLAIN_PARTS = frozenset({"text", "refusal", "input_text", "output_text", "summary_text", "reasoning_text"})
-_UNSEEN_ITEMS = frozenset({"item_reference", "input_file", "computer_call_output"})
-_IMAGE_PARTS = frozenset({"image_url", "input_image"})
-_URL_HEAD = 64
+_PLAIN_PARTS: Final = frozenset({"text", "refusal", "input_text", "output_text", "summary_text", "reasoning_text"})
+_UNSEEN_ITEMS: Final = frozenset({"item_reference", "input_file", "computer_call_output"})
+_IMAGE_PARTS: Final = frozenset({"image_url", "input_image"})
+_URL_HEAD: Final = 64
 
 
 class Needs(Value, frozen=True):
@@ -302,4 +302,4 @@ def _inside(holder: object, name: str) -> int:
     return len(value) if isinstance(value, str) else 0
 
 
-_NO_MEDIA = _Media()
+_NO_MEDIA: Final = _Media()

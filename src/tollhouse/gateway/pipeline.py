@@ -12,7 +12,7 @@ import asyncio
 import random
 import re
 import time
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -44,9 +44,9 @@ from tollhouse.types.values import Value
 from tollhouse.web.exchange import Exchange
 from tollhouse.web.heads import header_line, json_body
 
-_OPENAI_ID = re.compile(r"chatcmpl-[A-Za-z0-9_-]{1,64}")
-_MOST_SECONDS = 1 << 33
-_MARK_S = 1.0
+_OPENAI_ID: Final = re.compile(r"chatcmpl-[A-Za-z0-9_-]{1,64}")
+_MOST_SECONDS: Final = 1 << 33
+_MARK_S: Final = 1.0
 """How often a stream tells the ledger how far it has come; shorter ones never do."""
 
 

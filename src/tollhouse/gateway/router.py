@@ -6,6 +6,7 @@ explain``.
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -24,7 +25,7 @@ from tollhouse.snapshot import Snapshot
 from tollhouse.types.calls import ChatCall, Plan
 from tollhouse.types.values import Value
 
-_UNTRIED = Health(Routing())
+_UNTRIED: Final = Health(Routing())
 """Of nobody anything is known. Never written to."""
 
 
@@ -176,4 +177,4 @@ def _decided(request: RouteRequest, health: Health) -> Decision:
     return decision
 
 
-_NO_CALL = ChatCall("", {}, stream=False, include_usage=False)
+_NO_CALL: Final = ChatCall("", {}, stream=False, include_usage=False)

@@ -6,7 +6,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from tollhouse.dialects.spoken import Asked, Said
 from tollhouse.gateway.ear import Listener
@@ -21,14 +21,14 @@ from tollhouse.telemetry.metrics import Metrics
 from tollhouse.types.safety import CLEAN, Finding, Verdict, joined, without
 
 T = TypeVar("T")
-_OFF_LOOP_CHARS = 64 * 1024
+_OFF_LOOP_CHARS: Final = 64 * 1024
 """Texts that are longer are judged on another thread: at 60 us for 1,000 characters the loop would stand still."""
-_HUGE_CHARS = 1024 * 1024
+_HUGE_CHARS: Final = 1024 * 1024
 """What is longer takes seconds, and has a thread of its own: whoever sends much waits for others who do."""
-_CHARS_PER_TEXT = 512
+_CHARS_PER_TEXT: Final = 512
 """A text of its own costs as much as these."""
-_MOST_REMEMBERED = 8192
-_ATTACKERS = frozenset({"user", "tool", "function"})
+_MOST_REMEMBERED: Final = 8192
+_ATTACKERS: Final = frozenset({"user", "tool", "function"})
 """Whose words may attack a model's instructions; those of the operator and the model's own cannot."""
 
 

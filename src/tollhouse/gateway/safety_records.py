@@ -1,7 +1,7 @@
 """What is written down of the safety of one exchange: categories and levels, never words. `gateway.watch` calls it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -13,10 +13,10 @@ from tollhouse.types.safety import COMPLETION, DETECTIONS, HARMS, PROMPT, SEVERI
 
 Row = tuple[str, str, int, bool]
 """Side, category, level, and whether it was filtered."""
-CLEAN = "{}"
+CLEAN: Final = "{}"
 """Of a request that was judged, and in which nothing was found."""
-_COUNTED = frozenset({*HARMS, *DETECTIONS, "indirect_attack", BLOCKLISTS, TOPICS, PERSONAL})
-_encode = msgspec.json.Encoder().encode
+_COUNTED: Final = frozenset({*HARMS, *DETECTIONS, "indirect_attack", BLOCKLISTS, TOPICS, PERSONAL})
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def write_down(hold: Hold, metrics: Metrics, policy: Policy, decisions: Sequence[Decision]) -> None:

@@ -6,7 +6,7 @@ and may still fail, and the answer of the host that takes over must be the only 
 """
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -21,11 +21,11 @@ from tollhouse.snapshot import Snapshot
 from tollhouse.types.calls import ChatCall, Host, Loss
 from tollhouse.types.wire import Connector, Incoming, Outgoing
 
-_ERROR_BODY_BYTES = 64 * 1024
-_ID_CHARS = 128
-_SECRET_CHARS = 6
+_ERROR_BODY_BYTES: Final = 64 * 1024
+_ID_CHARS: Final = 128
+_SECRET_CHARS: Final = 6
 """Shorter values (a version, a region) are words of ordinary text."""
-_decode = msgspec.json.Decoder().decode
+_decode: Final = msgspec.json.Decoder().decode
 
 
 class WholeReply:

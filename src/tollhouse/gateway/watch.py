@@ -10,7 +10,7 @@ whatever dialect it began in; so does one whose prompt was masked, for what was 
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -36,7 +36,7 @@ from tollhouse.safety.results import prompt_filter_results
 from tollhouse.types.calls import ChatCall
 from tollhouse.types.ledger import AttemptRecord
 
-_ENVELOPE = frozenset({"id", "object", "created", "model", "usage", "system_fingerprint", "service_tier"})
+_ENVELOPE: Final = frozenset({"id", "object", "created", "model", "usage", "system_fingerprint", "service_tier"})
 
 
 class Watch:

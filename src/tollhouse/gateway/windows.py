@@ -19,12 +19,13 @@ that stands still admits up to the limit and then nothing; one that steps back a
 
 from collections import deque
 from functools import lru_cache
+from typing import Final
 
-WINDOW_NS = 60 * 10**9
-QUANTUM_NS = WINDOW_NS // 240
-EXACT_CELLS = 120
-MOST_CELLS = EXACT_CELLS + WINDOW_NS // QUANTUM_NS + 2
-UNBOUND = 1 << 62
+WINDOW_NS: Final = 60 * 10**9
+QUANTUM_NS: Final = WINDOW_NS // 240
+EXACT_CELLS: Final = 120
+MOST_CELLS: Final = EXACT_CELLS + WINDOW_NS // QUANTUM_NS + 2
+UNBOUND: Final = 1 << 62
 
 
 class Cell:

@@ -6,11 +6,12 @@ instant whose local date is that day, whatever the zone does to its clocks that 
 
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from tollhouse.types.tenancy import Budget
 
-FOREVER_S = 1 << 62
+FOREVER_S: Final = 1 << 62
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,7 @@ charge for what it was given; only waiting for the disk is not.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from tollhouse.ledger.budgets import day_number
 from tollhouse.ledger.journal import Journal
@@ -27,7 +27,7 @@ from tollhouse.types.ledger import (
     Spend,
 )
 
-_US = 1_000_000
+_US: Final = 1_000_000
 
 
 class Meter(Protocol):

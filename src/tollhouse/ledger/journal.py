@@ -24,27 +24,27 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from tollhouse.errors import InternalError, StorageUnavailable
 from tollhouse.stores.protocol import Batch, Call, JournalStore
 from tollhouse.types.ledger import Op
 
-REST_S = 0.02
-LONG_REST_S = 0.25
+REST_S: Final = 0.02
+LONG_REST_S: Final = 0.25
 """How long a group rests that only a crash makes worth anything."""
-PATIENCE_S = 5.0
+PATIENCE_S: Final = 5.0
 """How long a waiter waits for a store that does not write."""
-MAX_GROUPS = 50_000
+MAX_GROUPS: Final = 50_000
 """More than this waiting means that the store has not kept up for seconds: new work is refused."""
-FEW_GROUPS = 4
+FEW_GROUPS: Final = 4
 SPACING_S, MOST_SPACING_S = 0.0003, 0.003
 """A commit that carried more than a few groups is followed by a rest of so much for each, at most. Below that nobody
 waits for anything but the disk; above it, where requests wait for the processor anyway, each commit carries dozens, and
 its fixed cost (some 100 us) is shared by them.
 """
-MAX_BATCH = 1024
-_RETRY_S = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
+MAX_BATCH: Final = 1024
+_RETRY_S: Final = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 T = TypeVar("T")
 Group = tuple[Op | Call, ...]
 

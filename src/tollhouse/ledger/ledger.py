@@ -16,7 +16,7 @@ A budget that is new must know what was spent before it: `ledger.counting` finds
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import apsw
 
@@ -49,8 +49,8 @@ from tollhouse.types.tenancy import Node, Principal
 from tollhouse.types.values import Value
 
 T = TypeVar("T")
-_US = 1_000_000
-_AGAINST = {"topup": TOPUP, "grant": TOPUP, "refund": TOPUP, "adjustment": ADJUST}
+_US: Final = 1_000_000
+_AGAINST: Final = {"topup": TOPUP, "grant": TOPUP, "refund": TOPUP, "adjustment": ADJUST}
 
 
 class BudgetStanding(Value, frozen=True):

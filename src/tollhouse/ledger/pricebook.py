@@ -14,16 +14,17 @@ What was found is kept for each target until the next version comes into effect,
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from tollhouse.errors import Unpriced
 from tollhouse.ledger.prices import CATALOGUE, CONFIG, PriceVersion, free_price, make_price
 from tollhouse.settings.urls import is_loopback
 from tollhouse.types.calls import Target
 
-EVERY_MODEL = "*"
-MAX_KNOWN = 8192
+EVERY_MODEL: Final = "*"
+MAX_KNOWN: Final = 8192
 """Targets remembered; clients invent models, so the memory is emptied rather than grown."""
-_EVER = 2**63
+_EVER: Final = 2**63
 _Known = tuple[Target, int, int, PriceVersion | None]
 """A target, the seconds from and before which this is its price, and the price; None where it has none."""
 

@@ -16,11 +16,12 @@ The database follows through the journal; it is never asked. Amounts are nano-US
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 from tollhouse.ledger.budgets import FOREVER_S, window_of
 from tollhouse.types.tenancy import Budget, Chain, Node
 
-_KEPT_WINDOWS = 4
+_KEPT_WINDOWS: Final = 4
 """Past windows that a node keeps: a wall clock that steps back finds what was spent then."""
 
 

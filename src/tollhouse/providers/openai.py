@@ -5,7 +5,7 @@ input from the host is taken in any form that still means something (see `ChatRe
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -26,11 +26,13 @@ from tollhouse.providers.protocol import Encoded
 from tollhouse.types.calls import ChatCall, Host, Loss, Quirks, Target
 from tollhouse.types.wire import Outgoing
 
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
-_DONE = b"[DONE]"
-_USUAL = frozenset({"id", "object", "created", "model", "choices", "system_fingerprint", "service_tier", "obfuscation"})
-_TOKEN_CAPS = ("max_completion_tokens", "max_tokens")
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder().decode
+_DONE: Final = b"[DONE]"
+_USUAL: Final = frozenset(
+    {"id", "object", "created", "model", "choices", "system_fingerprint", "service_tier", "obfuscation"}
+)
+_TOKEN_CAPS: Final = ("max_completion_tokens", "max_tokens")
 
 
 class OpenAI:
@@ -80,7 +82,7 @@ class OpenAI:
         return fault_of_reply(status, headers, body)
 
 
-_NO_QUIRKS = Quirks()
+_NO_QUIRKS: Final = Quirks()
 
 
 class _Static:
@@ -328,4 +330,4 @@ def _bare(chunk: dict[str, Any]) -> dict[str, Any] | None:
     return chunk if any(value for name, value in chunk.items() if name not in _USUAL) else None
 
 
-PROVIDER = OpenAI()
+PROVIDER: Final = OpenAI()

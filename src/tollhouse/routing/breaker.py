@@ -12,12 +12,14 @@ nothing (the client left, its request was wrong) only frees the place. A probe t
 ``PROBE_S``, so that no circuit stays shut for ever.
 """
 
+from typing import Final
+
 from tollhouse.settings.routing import Routing
 from tollhouse.types.values import Value
 
-PROBE_S = 15.0
+PROBE_S: Final = 15.0
 """After this, another probe may go beside one that has not ended: an answer may take long, and be fine."""
-_JITTER = 0.2
+_JITTER: Final = 0.2
 """The time open varies by a fifth either way."""
 
 

@@ -8,6 +8,7 @@ host remembers until when anything of it is in trouble, and until then alone is 
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from tollhouse.routing.breaker import Breaker, BreakerRules, key_rules, service_rules
 from tollhouse.routing.outcomes import OK, SERVICE_FAULTS, Outcome
@@ -16,13 +17,13 @@ from tollhouse.routing.tracks import HostState, KeyState, KeyView, TargetView, T
 from tollhouse.settings.routing import Routing
 from tollhouse.types.calls import Host, Target
 
-MOST_TRACKS = 4096
+MOST_TRACKS: Final = 4096
 """Models remembered; clients invent names. The longest unused half goes when there are more."""
-HEDGE_WINDOW_S = 60.0
+HEDGE_WINDOW_S: Final = 60.0
 """The share of hedged requests is taken of so long: first tokens may be late by more than a retry's window."""
-_SOON_S = 1.0
+_SOON_S: Final = 1.0
 """What a caller is told to wait for while another request probes."""
-_ALIVE = frozenset(
+_ALIVE: Final = frozenset(
     {
         *(Outcome.OK, Outcome.CLIENT, Outcome.TOO_LONG, Outcome.MISSING, Outcome.BAD_JSON),
         *(Outcome.RATE, Outcome.AUTH, Outcome.QUOTA),

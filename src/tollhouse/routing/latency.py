@@ -7,14 +7,15 @@ choices), which keeps a herd from one target.
 """
 
 from math import exp
+from typing import Final
 
-KEPT = 128
+KEPT: Final = 128
 """First-token times remembered for the quantile."""
-_STEP = 8
+_STEP: Final = 8
 """The quantile is worked out again after so many answers."""
-UNKNOWN_S = 1e-6
+UNKNOWN_S: Final = 1e-6
 """What a target of which nothing is known costs: it is tried, until requests wait there."""
-_PENALTY_S = 1000.0
+_PENALTY_S: Final = 1000.0
 
 
 class PeakEwma:

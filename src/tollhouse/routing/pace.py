@@ -5,9 +5,11 @@ stay under a share of the requests of the same seconds (Finagle's RetryBudget, E
 rate where there are few requests; the two are not added up.
 """
 
+from typing import Final
+
 from tollhouse.errors import UpstreamFault
 
-_BUCKETS = 10
+_BUCKETS: Final = 10
 
 
 class Budget:

@@ -3,6 +3,7 @@ request comes. Made by `snapshot.build`; names are resolved when they are first 
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from msgspec import structs
 
@@ -15,10 +16,10 @@ from tollhouse.routing.wishes import Wishes
 from tollhouse.settings.routing import DEFAULT_POLICY, RouteEntry, RoutePolicy, Routing
 from tollhouse.types.calls import Host, Plan, Target
 
-CACHE_ROUTES = 4096
-CACHE_WISHES = 64
-_PUSD_PER_USD_PER_1M = 1_000_000
-_AUTO_STRATEGY = "auto"
+CACHE_ROUTES: Final = 4096
+CACHE_WISHES: Final = 64
+_PUSD_PER_USD_PER_1M: Final = 1_000_000
+_AUTO_STRATEGY: Final = "auto"
 
 
 class Group:

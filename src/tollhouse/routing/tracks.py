@@ -7,6 +7,7 @@ key's at one model, for vendors count by both: one cooldown for each (host, slot
 """
 
 from math import inf
+from typing import Final
 
 from tollhouse.routing.breaker import Breaker
 from tollhouse.routing.latency import FirstTokens, PeakEwma
@@ -139,7 +140,7 @@ class Trouble(Value, frozen=True):
         return self.code not in _PASSABLE
 
 
-_PASSABLE = frozenset({"ejected", "probe"})
+_PASSABLE: Final = frozenset({"ejected", "probe"})
 
 
 class TargetView(Value, frozen=True):

@@ -7,18 +7,18 @@ client can only choose among what the operator allows: lists and prices of its o
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Final
 
 from tollhouse.errors import InvalidRequest
 from tollhouse.routing.patterns import MOST_CHARS, MOST_PATTERNS, MOST_STARS
 from tollhouse.settings.routing import PREFERENCES
 from tollhouse.types.values import Value
 
-MEMBERS = ("auto", "prefer")
+MEMBERS: Final = ("auto", "prefer")
 """Members of the body that are ours, and never sent on."""
-_PARTS = frozenset({"prefer", "allow", "deny", "max_price"})
-_PICO_PER_USD_PER_1M = 1_000_000
-_MOST_USD = 1_000_000
+_PARTS: Final = frozenset({"prefer", "allow", "deny", "max_price"})
+_PICO_PER_USD_PER_1M: Final = 1_000_000
+_MOST_USD: Final = 1_000_000
 
 
 class Wishes(Value, frozen=True):
@@ -36,7 +36,7 @@ class Wishes(Value, frozen=True):
         return bool(self.allow or self.deny) or self.max_input_pusd is not None or self.max_output_pusd is not None
 
 
-NONE = Wishes()
+NONE: Final = Wishes()
 
 
 def read_wishes(body: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> Wishes:
@@ -75,7 +75,7 @@ def without_wishes(body: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name not in MEMBERS}
 
 
-_HEADERS = (b"x-tollhouse-prefer", b"x-tollhouse-allow", b"x-tollhouse-deny")
+_HEADERS: Final = (b"x-tollhouse-prefer", b"x-tollhouse-allow", b"x-tollhouse-deny")
 
 
 def _header(headers: Mapping[bytes, bytes], name: bytes) -> str:

@@ -9,6 +9,7 @@ that is `peek`.
 
 from collections.abc import Callable, Sequence
 from copy import copy
+from typing import Final
 
 from tollhouse.safety.blocklists import Index, Span, index_of
 from tollhouse.safety.licences import LICENCES
@@ -19,10 +20,10 @@ from tollhouse.safety.spelling import Origins, fold, spans_of, words_of
 from tollhouse.settings.safety import Safety
 from tollhouse.types.safety import HIGH, LOCAL, Finding
 
-TEXT = "protected_material_text"
-_AT_ONCE_CHARS = 1 << 16
-_BATCH_CHARS = 256
-_NO_INDEX = Index(())
+TEXT: Final = "protected_material_text"
+_AT_ONCE_CHARS: Final = 1 << 16
+_BATCH_CHARS: Final = 256
+_NO_INDEX: Final = Index(())
 
 
 class Lists:

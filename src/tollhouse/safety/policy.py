@@ -14,6 +14,7 @@ adds nothing to one that does.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Final
 
 from msgspec.structs import replace as struct_replace
 
@@ -45,18 +46,20 @@ from tollhouse.types.tenancy import Principal, Tier
 from tollhouse.types.values import Value
 
 ELSEWHERE, OFF = HIGH + 1, HIGH + 2
-SWITCHES = ("jailbreak", "indirect_attack", "profanity", "protected_material_text", "protected_material_code")
+SWITCHES: Final = ("jailbreak", "indirect_attack", "profanity", "protected_material_text", "protected_material_code")
 """Categories that a policy turns on or off, for they have one level."""
-OTHER = "other"
+OTHER: Final = "other"
 """Stands for every category that has no setting."""
-GOVERNED = (*HARMS, *SWITCHES, OTHER)
-_NEVER: Mapping[str, int] = MappingProxyType(dict.fromkeys(GOVERNED, OFF))
-_WORDS: Mapping[str, int] = MappingProxyType({**{word: level for level, word in enumerate(SEVERITIES)}, "off": OFF})
-_NOTHING: frozenset[tuple[str, str]] = frozenset()
-_NAMED = frozenset({*DETAILED, PERSONAL})
+GOVERNED: Final = (*HARMS, *SWITCHES, OTHER)
+_NEVER: Final[Mapping[str, int]] = MappingProxyType(dict.fromkeys(GOVERNED, OFF))
+_WORDS: Final[Mapping[str, int]] = MappingProxyType(
+    {**{word: level for level, word in enumerate(SEVERITIES)}, "off": OFF}
+)
+_NOTHING: Final[frozenset[tuple[str, str]]] = frozenset()
+_NAMED: Final = frozenset({*DETAILED, PERSONAL})
 """Categories of which a policy names what counts."""
-_SIDES = (PROMPT, COMPLETION)
-STAND_IN = "strict"
+_SIDES: Final = (PROMPT, COMPLETION)
+STAND_IN: Final = "strict"
 """Stands in, beside every policy that is declared, for one that is named and is not there."""
 
 

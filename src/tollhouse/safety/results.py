@@ -11,7 +11,7 @@ The objects are shared between answers: nobody may change one.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from tollhouse.safety.licences import URLS
 from tollhouse.safety.personal.kinds import KINDS
@@ -34,23 +34,23 @@ Results = dict[str, Any]
 """``content_filter_results``: an object for each category. Not to be changed."""
 
 BLOCKLISTS, TOPICS, PERSONAL = "custom_blocklists", "custom_topics", "personally_identifiable_information"
-UPSTREAM = "upstream"
-CODE = "protected_material_code"
-INDIRECT = "indirect_attack"
-DETAILED: Mapping[str, str] = {BLOCKLISTS: "filtered", TOPICS: "detected"}
+UPSTREAM: Final = "upstream"
+CODE: Final = "protected_material_code"
+INDIRECT: Final = "indirect_attack"
+DETAILED: Final[Mapping[str, str]] = {BLOCKLISTS: "filtered", TOPICS: "detected"}
 """Categories that say of each list or topic whether it was filtered, or detected."""
-ASIDE: Mapping[str, frozenset[str]] = {
+ASIDE: Final[Mapping[str, frozenset[str]]] = {
     PROMPT: frozenset({"protected_material_text", CODE}),
     COMPLETION: frozenset({"jailbreak", INDIRECT}),
 }
 """What is not looked for in a prompt, and not in a completion."""
-_ORDER: Mapping[str, tuple[str, ...]] = {
+_ORDER: Final[Mapping[str, tuple[str, ...]]] = {
     side: tuple(name for name in (*HARMS, *DETECTIONS) if name not in aside) for side, aside in ASIDE.items()
 }
-_FAILED_CODE = 503
-_OURS = frozenset({"origin", "detector"})
+_FAILED_CODE: Final = 503
+_OURS: Final = frozenset({"origin", "detector"})
 """Members of ours: an upstream may be another Tollhouse, whose detectors are not these."""
-MAX_DETAILS = 100
+MAX_DETAILS: Final = 100
 """Entries of an upstream's details that become findings; all of them are passed on."""
 
 

@@ -6,11 +6,12 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from tollhouse.settings.reading import key
 
-SCOPES = ("key", "org")
-_DAY_S = 86_400
+SCOPES: Final = ("key", "org")
+_DAY_S: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,17 @@ import queue
 import sys
 import threading
 import time
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import msgspec
 
 from tollhouse.telemetry.redact import redact
 
-LEVELS = ("debug", "info", "warning", "error")
-_FLUSH_LINES = 512
-_MAX_BATCHES = 40
-_MAX_TEXT = 2_000
-_ENCODER = msgspec.json.Encoder(enc_hook=str)
+LEVELS: Final = ("debug", "info", "warning", "error")
+_FLUSH_LINES: Final = 512
+_MAX_BATCHES: Final = 40
+_MAX_TEXT: Final = 2_000
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=str)
 
 
 def _escape(line: bytes) -> bytes:

@@ -8,14 +8,15 @@ free text, so the number of series is bounded; `REGISTERED` is the list the docu
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+BOUNDS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
-COUNTERS = {
+COUNTERS: Final = {
     "tollhouse_requests": ("Requests answered.", ("route", "status")),
     "tollhouse_attempts": ("Attempts at an upstream, by how they ended: ok or an error code.", ("host", "outcome")),
     "tollhouse_answers_broken_off": ("Answers that failed after their first content.", ("host", "code")),
@@ -42,11 +43,11 @@ COUNTERS = {
     "tollhouse_hedges_refused": ("Hedges for which the budget had no room.", ()),
     "tollhouse_upstream_stale_retries": ("Requests repeated because a kept connection had died.", ("host",)),
 }
-HISTOGRAMS = {
+HISTOGRAMS: Final = {
     "tollhouse_request_seconds": ("From the first byte of a request to the last of its answer.", ("route",)),
     "tollhouse_first_token_seconds": ("From the start of an attempt to the first byte of its answer.", ("host",)),
 }
-GAUGES = {
+GAUGES: Final = {
     "tollhouse_requests_in_flight": ("Requests being served.", ()),
     "tollhouse_connections": ("Open client connections.", ()),
     "tollhouse_slots_taken": ("Requests being served for keys with limits.", ()),
@@ -61,7 +62,7 @@ GAUGES = {
     "tollhouse_keys": ("Keys that are accepted.", ()),
     "tollhouse_up_seconds": ("Time since start.", ()),
 }
-REGISTERED = (*COUNTERS, *HISTOGRAMS, *GAUGES)
+REGISTERED: Final = (*COUNTERS, *HISTOGRAMS, *GAUGES)
 
 Sample = tuple[str, tuple[str, ...], float]
 

@@ -6,7 +6,7 @@ a child stays inside its parent is in `tenancy.rules`.
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tollhouse.errors import InvalidRequest
@@ -17,10 +17,10 @@ from tollhouse.validate.rules import Integer, Rule, Text, Word
 from tollhouse.validate.shapes import Array
 from tollhouse.validate.spelling import shorten
 
-LATEST_S = 253_402_300_799
+LATEST_S: Final = 253_402_300_799
 """The last second of the year 9999."""
-_SHARED = ("name", "budget", "models", "kinds", "tier", "safety")
-FIELDS = MappingProxyType(
+_SHARED: Final = ("name", "budget", "models", "kinds", "tier", "safety")
+FIELDS: Final = MappingProxyType(
     {
         "org": (*_SHARED, "billing"),
         "team": _SHARED,
@@ -29,7 +29,7 @@ FIELDS = MappingProxyType(
     }
 )
 """What may be written of a node of each kind; nothing else can be."""
-NULLABLE = frozenset({"budget", "models", "kinds", "tier", "safety", "expires_at"})
+NULLABLE: Final = frozenset({"budget", "models", "kinds", "tier", "safety", "expires_at"})
 """The fields that restrict: null takes the restriction away."""
 
 
@@ -124,8 +124,8 @@ class BudgetRule:
             raise Problem("Invalid", ": the same amount is given twice.", "invalid_value").at("limit_nusd")
 
 
-_ENTRIES = Array(Line(256, low=1, pattern=r"[^\s*]+|[^\s*]*\*"), low=1, high=1000)
-_RULES: dict[str, Rule] = {
+_ENTRIES: Final = Array(Line(256, low=1, pattern=r"[^\s*]+|[^\s*]*\*"), low=1, high=1000)
+_RULES: Final[dict[str, Rule]] = {
     "name": Line(200, low=1, pattern=r".*\S.*"),
     "budget": BudgetRule(),
     "models": _ENTRIES,

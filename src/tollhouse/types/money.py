@@ -5,10 +5,11 @@ A credit is how an amount is shown, `credits_per_usd` of them to the dollar; not
 
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from typing import Final
 
-NUSD_PER_USD = 10**9
-PUSD_PER_NUSD = 1000
-MAX_NUSD = 10**18
+NUSD_PER_USD: Final = 10**9
+PUSD_PER_NUSD: Final = 1000
+MAX_NUSD: Final = 10**18
 """A billion dollars: the largest amount anywhere, far inside 63 bits, so that no sum of two overflows."""
 
 

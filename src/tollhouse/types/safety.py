@@ -4,18 +4,20 @@ A `Finding` says one thing about one text. A `Verdict` is all that was found, an
 policy's business (`safety.policy`); how clients are told, `safety.results`.
 """
 
+from typing import Final
+
 from tollhouse.types.values import Value
 
-SEVERITIES = ("safe", "low", "medium", "high")
+SEVERITIES: Final = ("safe", "low", "medium", "high")
 """By rising level: their places are the levels."""
 SAFE, LOW, MEDIUM, HIGH = range(4)
-HARMS = ("hate", "self_harm", "sexual", "violence")
+HARMS: Final = ("hate", "self_harm", "sexual", "violence")
 """Categories that clients are told as ``{filtered, severity}``."""
-DETECTIONS = ("jailbreak", "profanity", "protected_material_text", "protected_material_code")
+DETECTIONS: Final = ("jailbreak", "profanity", "protected_material_text", "protected_material_code")
 """Categories that clients are told as ``{filtered, detected}``: their level is `SAFE` or `HIGH`."""
 PROMPT, COMPLETION = "prompt", "completion"
 """The two sides of an exchange."""
-LOCAL = "local"
+LOCAL: Final = "local"
 """The origin of what this process found itself."""
 
 
@@ -54,7 +56,7 @@ class Verdict(Value, frozen=True):
         return max((finding.level for finding in self.findings if finding.category == category), default=SAFE)
 
 
-CLEAN = Verdict()
+CLEAN: Final = Verdict()
 """The local classifier found nothing: what nearly every text is told."""
 
 

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
@@ -26,14 +26,14 @@ from tollhouse.upstream.faults import tls_fault
 from tollhouse.upstream.heads import check_reply, gather_fields
 from tollhouse.upstream.reply import Reply
 
-SLICE_BYTES = 64 * 1024
+SLICE_BYTES: Final = 64 * 1024
 """A body up to this size leaves in one write with its head; a larger one in slices, as the upstream takes them."""
 
-INBOX_BYTES = 64 * 1024
+INBOX_BYTES: Final = 64 * 1024
 """The most that one read takes in."""
 
-_MOST_INFORMATIONAL = 8
-_MOST_PARTS = 64
+_MOST_INFORMATIONAL: Final = 8
+_MOST_PARTS: Final = 64
 _SENDING, _WAITING, _FLOWING = range(3)
 
 

@@ -6,22 +6,25 @@ smuggle another (RFC 9112 section 11.2); a reply whose framing could be read in 
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from tollhouse.errors import InternalError, UpstreamProtocol, UpstreamRedirect
 from tollhouse.types.wire import Outgoing
 from tollhouse.upstream.origin import Origin, Proxy
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110 section 5.5: no CR, LF, NUL or other control characters
-_TARGET = re.compile(r"/[!-~]*")  # RFC 9112 section 3.2.1: origin-form; no space can end it early
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_VALUE: Final = re.compile(
+    r"[\t\x20-\x7e\x80-\xff]*"
+)  # RFC 9110 section 5.5: no CR, LF, NUL or other control characters
+_TARGET: Final = re.compile(r"/[!-~]*")  # RFC 9112 section 3.2.1: origin-form; no space can end it early
 
 # Framing and hop-by-hop fields belong to the connection, not to the caller (RFC 9110 section 7.6.1).
-_OURS = frozenset({
+_OURS: Final = frozenset({
     "host", "content-length", "connection", "transfer-encoding", "keep-alive", "upgrade", "te", "trailer", "expect",
     "proxy-authorization", "proxy-connection",
 })  # fmt: skip
-_BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
-_REMEMBERED = 256
+_BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
+_REMEMBERED: Final = 256
 
 
 class Heads:
@@ -72,7 +75,7 @@ class Heads:
         return "".join(lines).encode("latin-1")
 
 
-_FRAMING = frozenset({b"transfer-encoding", b"content-encoding"})
+_FRAMING: Final = frozenset({b"transfer-encoding", b"content-encoding"})
 
 
 def gather_fields(fields: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -35,6 +35,7 @@ import ssl
 from contextlib import ExitStack
 from dataclasses import dataclass
 from time import monotonic
+from typing import Final
 
 from tollhouse.errors import Draining, UpstreamInterrupted, UpstreamTimeout, UpstreamUnreachable
 from tollhouse.types.wire import Outgoing, Timeouts
@@ -44,8 +45,8 @@ from tollhouse.upstream.heads import Heads
 from tollhouse.upstream.origin import Origin, Proxy
 from tollhouse.upstream.reply import Reply
 
-_SLOWEST_SWEEP_S = 0.25
-_FASTEST_SWEEP_S = 0.005
+_SLOWEST_SWEEP_S: Final = 0.25
+_FASTEST_SWEEP_S: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)

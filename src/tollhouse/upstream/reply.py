@@ -4,15 +4,15 @@ Filled by `connection` as bytes arrive. The rule kept: what has arrived is hande
 """
 
 import asyncio
-from typing import Protocol
+from typing import Final, Protocol
 
 from tollhouse.errors import UpstreamFault, UpstreamInterrupted, UpstreamTooLarge
 from tollhouse.upstream.heads import decode_head
 
-_ID_HEADERS = (b"x-request-id", b"request-id", b"x-amzn-requestid", b"apim-request-id")
+_ID_HEADERS: Final = (b"x-request-id", b"request-id", b"x-amzn-requestid", b"apim-request-id")
 """Where hosts say it (OpenAI, Anthropic, AWS, Azure)."""
-_ANY_ID = frozenset(_ID_HEADERS)
-_ID_BYTES = 128
+_ANY_ID: Final = frozenset(_ID_HEADERS)
+_ID_BYTES: Final = 128
 
 
 class Source(Protocol):

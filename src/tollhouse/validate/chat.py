@@ -4,7 +4,7 @@ The tables hold every parameter that OpenAI documents, with its limits; `docs/ch
 where this reader is more patient than OpenAI. Fields that no table names ride along and reach the host.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from tollhouse.errors import InvalidRequest
 from tollhouse.types.calls import ChatCall
@@ -25,42 +25,44 @@ from tollhouse.validate.tools import (
     check_function_choice,
 )
 
-TOKENS = Nullable(Integer(1, 2**31 - 1))  # no model has more; what is priced by it stays a small integer
-PENALTY = Nullable(Number(-2, 2))
+TOKENS: Final = Nullable(Integer(1, 2**31 - 1))  # no model has more; what is priced by it stays a small integer
+PENALTY: Final = Nullable(Number(-2, 2))
 
-VOICE = OneOf({str: TEXT, dict: Record({"id": TEXT}, required=["id"])})
-SPEECH = Record(
+VOICE: Final = OneOf({str: TEXT, dict: Record({"id": TEXT}, required=["id"])})
+SPEECH: Final = Record(
     {"voice": VOICE, "format": Word("wav", "aac", "mp3", "flac", "opus", "pcm16")},
     required=["voice", "format"],
 )
-JSON_SCHEMA = Record(
+JSON_SCHEMA: Final = Record(
     {"name": NAME, "description": TEXT, "schema": OBJECT, "strict": Nullable(BOOLEAN)},
     required=["name"],
 )
-RESPONSE_FORMAT = Variant(
+RESPONSE_FORMAT: Final = Variant(
     {
         "json_object": OBJECT,
         "json_schema": Record({"json_schema": JSON_SCHEMA}, required=["json_schema"]),
         "text": OBJECT,
     }
 )
-PLACE = Record({"country": TEXT, "region": TEXT, "city": TEXT, "timezone": TEXT})
-USER_LOCATION = Record({"type": Word("approximate"), "approximate": PLACE}, required=["type", "approximate"])
-WEB_SEARCH = Record({"user_location": Nullable(USER_LOCATION), "search_context_size": Word("low", "medium", "high")})
-MODERATION_MODE = Nullable(Record({"mode": Word("score", "block")}, required=["mode"]))
-MODERATION = Record(
+PLACE: Final = Record({"country": TEXT, "region": TEXT, "city": TEXT, "timezone": TEXT})
+USER_LOCATION: Final = Record({"type": Word("approximate"), "approximate": PLACE}, required=["type", "approximate"])
+WEB_SEARCH: Final = Record(
+    {"user_location": Nullable(USER_LOCATION), "search_context_size": Word("low", "medium", "high")}
+)
+MODERATION_MODE: Final = Nullable(Record({"mode": Word("score", "block")}, required=["mode"]))
+MODERATION: Final = Record(
     {"model": TEXT, "policy": Nullable(Record({"input": MODERATION_MODE, "output": MODERATION_MODE}))},
     required=["model"],
 )
 
 # https://console.groq.com/docs/api-reference adds `default` and two service tiers;
 # https://openrouter.ai/docs/features/multimodal/image-generation adds the modality `image`.
-EFFORT = Word("none", "minimal", "low", "medium", "high", "xhigh", "max", more=("default",))
-TIER = Word("auto", "default", "flex", "scale", "priority", "fast", more=("on_demand", "performance"))
-MODALITY = Word("text", "audio", more=("image",))
-RETENTION = Word("in_memory", "24h", more=("in-memory",))  # the spelling of OpenAI's own earlier SDKs
+EFFORT: Final = Word("none", "minimal", "low", "medium", "high", "xhigh", "max", more=("default",))
+TIER: Final = Word("auto", "default", "flex", "scale", "priority", "fast", more=("on_demand", "performance"))
+MODALITY: Final = Word("text", "audio", more=("image",))
+RETENTION: Final = Word("in_memory", "24h", more=("in-memory",))  # the spelling of OpenAI's own earlier SDKs
 
-FIELDS: dict[str, Rule] = {
+FIELDS: Final[dict[str, Rule]] = {
     "messages": Messages(),
     "model": MODEL,
     "audio": Nullable(SPEECH),
@@ -99,8 +101,8 @@ FIELDS: dict[str, Rule] = {
     "verbosity": Nullable(Word("low", "medium", "high")),
     "web_search_options": WEB_SEARCH,
 }
-CHAT = Record(FIELDS | HOST_FIELDS)
-PAIRED = frozenset({"tool_choice", "function_call", "top_logprobs", "modalities"})
+CHAT: Final = Record(FIELDS | HOST_FIELDS)
+PAIRED: Final = frozenset({"tool_choice", "function_call", "top_logprobs", "modalities"})
 
 
 def read_chat(body: bytes) -> ChatCall:

@@ -21,7 +21,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import msgspec
 
@@ -38,23 +38,23 @@ class Limits:
     values: int = 500_000
 
 
-LIMITS = Limits()
+LIMITS: Final = Limits()
 
-decode = msgspec.json.Decoder().decode
-encode = msgspec.json.Encoder().encode
+decode: Final = msgspec.json.Decoder().decode
+encode: Final = msgspec.json.Encoder().encode
 
-PREFIX = "We could not parse the JSON body of your request: "
+PREFIX: Final = "We could not parse the JSON body of your request: "
 SMALLEST_INTEGER, LARGEST_INTEGER = -(1 << 63), (1 << 64) - 1  # what fits an int64 or a uint64
-SLICE_BYTES = 1 << 20
-SMALL_BYTES = 4096
-DIGITS_ALIKE = bytes(ord("0") if chr(code).isdigit() and code < 128 else code for code in range(256))
-ALIKE = DIGITS_ALIKE.replace(b"{", b"[")
-MAX_DIGITS = 1100  # enough to write any double out in full: 2**-1074 has 1074 decimals
-SAMPLE_STEP = 110
-SAMPLED_RUN = b"0" * (MAX_DIGITS // SAMPLE_STEP)
-OVERLONG_RUN = b"0" * (MAX_DIGITS + 1)
-SEARCHED_BYTES = 1 << 14
-LONG_RUN = b"0" * 19  # 10**18 has 19 digits, and is the first of its length that int64 holds
+SLICE_BYTES: Final = 1 << 20
+SMALL_BYTES: Final = 4096
+DIGITS_ALIKE: Final = bytes(ord("0") if chr(code).isdigit() and code < 128 else code for code in range(256))
+ALIKE: Final = DIGITS_ALIKE.replace(b"{", b"[")
+MAX_DIGITS: Final = 1100  # enough to write any double out in full: 2**-1074 has 1074 decimals
+SAMPLE_STEP: Final = 110
+SAMPLED_RUN: Final = b"0" * (MAX_DIGITS // SAMPLE_STEP)
+OVERLONG_RUN: Final = b"0" * (MAX_DIGITS + 1)
+SEARCHED_BYTES: Final = 1 << 14
+LONG_RUN: Final = b"0" * 19  # 10**18 has 19 digits, and is the first of its length that int64 holds
 
 
 def parse(body: bytes, limits: Limits = LIMITS) -> dict[str, Any]:
@@ -235,12 +235,12 @@ def find_steps(whole: Any, wanted: Any) -> list[str | int]:
 
 # --- what to tell the client -------------------------------------------------------------------------------------
 
-PLACE = re.compile(r"(?:JSON is malformed: )?(.*) \(byte (\d+)\)$")
-NUMBER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]++(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+")
-LONE = re.compile(
+PLACE: Final = re.compile(r"(?:JSON is malformed: )?(.*) \(byte (\d+)\)$")
+NUMBER: Final = re.compile(rb"(?<![0-9.eE+-])-?[0-9]++(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+")
+LONE: Final = re.compile(
     rb"\\u[dD](?:[89abAB]..(?!\\u[dD][c-fC-F])|[c-fC-F]..(?<!\\u[dD][89abAB]..\\u[dD][c-fC-F]..))", re.DOTALL
 )
-ESCAPE_BYTES = 6  # of \ud83d, one half of a surrogate pair
+ESCAPE_BYTES: Final = 6  # of \ud83d, one half of a surrogate pair
 
 
 def explain(body: bytes, error: msgspec.DecodeError | UnicodeDecodeError) -> NoReturn:

@@ -6,13 +6,13 @@ have (``video_url``, ``thinking`` ...) pass, as long as they are objects with a 
 role, for some hosts take images in tool messages.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from tollhouse.validate.problems import Problem, refuse_length, refuse_type
 from tollhouse.validate.rules import TEXT, Nullable, Rule, Word
 from tollhouse.validate.shapes import Array, OneOf, Record, Variant
 
-BREAKPOINT = Record({"mode": Word("explicit")}, required=["mode"])
+BREAKPOINT: Final = Record({"mode": Word("explicit")}, required=["mode"])
 
 
 def part(name: str, rule: Rule) -> Record:
@@ -20,11 +20,11 @@ def part(name: str, rule: Rule) -> Record:
     return Record({name: rule, "prompt_cache_breakpoint": BREAKPOINT}, required=[name])
 
 
-TEXT_PART = part("text", TEXT)
-IMAGE = Record({"url": TEXT, "detail": Word("auto", "low", "high")}, required=["url"])
-AUDIO = Record({"data": TEXT, "format": Word("wav", "mp3")}, required=["data", "format"])
-FILE = Record({"filename": TEXT, "file_data": TEXT, "file_id": TEXT})
-PART = Variant(
+TEXT_PART: Final = part("text", TEXT)
+IMAGE: Final = Record({"url": TEXT, "detail": Word("auto", "low", "high")}, required=["url"])
+AUDIO: Final = Record({"data": TEXT, "format": Word("wav", "mp3")}, required=["data", "format"])
+FILE: Final = Record({"filename": TEXT, "file_data": TEXT, "file_id": TEXT})
+PART: Final = Variant(
     {
         "text": TEXT_PART,
         "image_url": part("image_url", IMAGE),
@@ -35,11 +35,11 @@ PART = Variant(
     extensible=True,
 )
 
-CONTENT = OneOf({str: TEXT, list: Array(PART, 1)})
-LOOSE_CONTENT = OneOf({str: TEXT, list: Array(PART)})  # clients send [] for a turn that only called tools
-TEXT_CONTENT = OneOf({str: TEXT, list: Array(Variant({"text": TEXT_PART}), 1)})
+CONTENT: Final = OneOf({str: TEXT, list: Array(PART, 1)})
+LOOSE_CONTENT: Final = OneOf({str: TEXT, list: Array(PART)})  # clients send [] for a turn that only called tools
+TEXT_CONTENT: Final = OneOf({str: TEXT, list: Array(Variant({"text": TEXT_PART}), 1)})
 
-TOOL_CALL = Variant(
+TOOL_CALL: Final = Variant(
     {
         "function": Record(
             {"id": TEXT, "function": Record({"name": TEXT, "arguments": TEXT}, required=["name", "arguments"])},
@@ -54,8 +54,8 @@ TOOL_CALL = Variant(
 )
 
 # Null for an optional field of a message is taken everywhere: clients dump the reply's message object back as it is.
-NAMED: dict[str, Rule] = {"content": CONTENT, "name": Nullable(TEXT)}
-MESSAGE = Variant(
+NAMED: Final[dict[str, Rule]] = {"content": CONTENT, "name": Nullable(TEXT)}
+MESSAGE: Final = Variant(
     {
         "system": Record(NAMED, required=["content"]),
         "assistant": Record(
@@ -109,4 +109,4 @@ class Messages:
             raise problem.at(index) from None
 
 
-PLAIN_ROLES = ("user", "assistant", "system", "developer")  # a tuple: a role may be unhashable
+PLAIN_ROLES: Final = ("user", "assistant", "system", "developer")  # a tuple: a role may be unhashable

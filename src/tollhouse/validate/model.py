@@ -1,6 +1,6 @@
 """The name of a model, which every endpoint reads the same way."""
 
-from typing import Any
+from typing import Any, Final
 
 from tollhouse.errors import InvalidRequest
 from tollhouse.validate.problems import Problem
@@ -23,7 +23,7 @@ class ModelName(Text):
             raise Problem("Invalid", ": control characters are not allowed.", "invalid_value")
 
 
-MODEL = ModelName()
+MODEL: Final = ModelName()
 
 
 def require_model(body: dict[str, Any]) -> None:

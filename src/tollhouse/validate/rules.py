@@ -1,7 +1,7 @@
 """The rules for single values, of which tables of parameters are made. `shapes` has those for arrays and objects."""
 
 import re
-from typing import Any, NoReturn, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 from tollhouse.validate.problems import Problem, refuse_range, refuse_type, refuse_word
 
@@ -147,5 +147,5 @@ class Word:
             refuse_word(value, self.words)
 
 
-TEXT = Text()
-BOOLEAN = Boolean()
+TEXT: Final = Text()
+BOOLEAN: Final = Boolean()

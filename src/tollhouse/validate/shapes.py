@@ -1,7 +1,7 @@
 """The rules for arrays and objects. Each adds its own step to the path of a `Problem` that comes from inside it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from tollhouse.validate.problems import Problem, missing, refuse_length, refuse_type, refuse_word
 from tollhouse.validate.rules import Nullable, Rule, Text
@@ -34,7 +34,7 @@ class Array:
             raise problem.at(index) from None
 
 
-PLURALS = {
+PLURALS: Final = {
     "a string": "strings",
     "an object": "objects",
     "an integer": "integers",
@@ -75,7 +75,7 @@ class Record:
             raise problem.at(name) from None
 
 
-OBJECT = Record({})
+OBJECT: Final = Record({})
 
 
 class Pairs:

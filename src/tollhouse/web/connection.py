@@ -24,7 +24,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Coroutine
 from time import monotonic
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 import httptools
 
@@ -33,11 +33,11 @@ from tollhouse.web.exchange import Exchange
 from tollhouse.web.judge import Load, judge_head, too_large
 from tollhouse.web.upgrades import body_follows, parser_behind
 
-_USUAL = (b"authorization", b"connection", b"content-length", b"content-type", b"host", b"user-agent")
-_NAMES = {spelling: name for name in _USUAL for spelling in (name, name.title())}
-_METHODS = {b"GET": "GET", b"POST": "POST"}
-_SINGLETONS = frozenset({b"host", b"authorization", b"x-api-key", b"content-type", b"content-encoding", b"origin"})
-_CHUNK_OVERHEAD_BYTES = 256 * 1024
+_USUAL: Final = (b"authorization", b"connection", b"content-length", b"content-type", b"host", b"user-agent")
+_NAMES: Final = {spelling: name for name in _USUAL for spelling in (name, name.title())}
+_METHODS: Final = {b"GET": "GET", b"POST": "POST"}
+_SINGLETONS: Final = {b"host", b"authorization", b"x-api-key", b"content-type", b"content-encoding", b"origin"}
+_CHUNK_OVERHEAD_BYTES: Final = 256 * 1024
 """Room for one read of the socket, whose bytes are counted before it is known what they are."""
 
 

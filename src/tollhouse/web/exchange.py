@@ -8,13 +8,13 @@ whole (one event, one write); `flush` is where a handler waits for a client that
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from tollhouse.errors import Fault
 from tollhouse.web.heads import header_line, json_body, response_head
 
-EVENTS = "text/event-stream"
-_EVENT_STREAM = f"{EVENTS}; charset=utf-8"
+EVENTS: Final = "text/event-stream"
+_EVENT_STREAM: Final = f"{EVENTS}; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class ErrorForm:
     """Another header that tells the request's id, where the dialect's clients look for it."""
 
 
-OPENAI_ERRORS = ErrorForm(
+OPENAI_ERRORS: Final = ErrorForm(
     lambda fault, request_id: fault.body(request_id), lambda error: b"data: " + json_body(error) + b"\n\n"
 )
 

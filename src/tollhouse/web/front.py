@@ -8,6 +8,7 @@ import random
 import traceback
 from collections.abc import Callable
 from time import monotonic, time
+from typing import Final
 
 from tollhouse.errors import Fault, InternalError, let_go
 from tollhouse.telemetry.log import Log
@@ -16,8 +17,8 @@ from tollhouse.web.cors import Cors
 from tollhouse.web.exchange import Exchange
 from tollhouse.web.routes import RouteTable
 
-_ID_CHARACTERS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:")
-_ID_LENGTH = 128
+_ID_CHARACTERS: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:")
+_ID_LENGTH: Final = 128
 
 
 def request_id(given: bytes | None) -> str:

@@ -3,12 +3,12 @@
 import time
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
-_ENCODER = msgspec.json.Encoder()
+STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
+_ENCODER: Final = msgspec.json.Encoder()
 
 
 class _Date:
@@ -28,7 +28,7 @@ class _Date:
         return self._line
 
 
-_DATE = _Date()
+_DATE: Final = _Date()
 
 
 def header_line(name: str, value: str) -> str:

@@ -5,7 +5,7 @@ folded lines) is not looked at again here.
 """
 
 import re
-from typing import Protocol
+from typing import Final, Protocol
 
 from tollhouse.errors import Fault, HeadersTooLarge, InvalidRequest, Overloaded, PayloadTooLarge, UnsupportedMedia
 from tollhouse.web.exchange import Exchange
@@ -19,9 +19,9 @@ class Load(Protocol):
     bodies_bytes: int
 
 
-_HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 """A name or an address, and a port (RFC 3986 section 3.2.2); without the comma, the mark of two that were joined."""
-_RARE = frozenset({b"transfer-encoding", b"content-encoding", b"expect"})
+_RARE: Final = frozenset({b"transfer-encoding", b"content-encoding", b"expect"})
 
 
 def judge_head(exchange: Exchange, version: str, load: Load, *, overlong: bool) -> Fault | None:

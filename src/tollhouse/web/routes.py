@@ -7,14 +7,14 @@ is the same route. Anything else is a 404 that says what to try.
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from tollhouse.errors import MethodNotAllowed, RouteNotFound
 from tollhouse.web.exchange import OPENAI_ERRORS, ErrorForm, Exchange
 
 Handler = Callable[[Exchange], Awaitable[None]]
 Access = Literal["key", "public", "admin", "signature"]
-_SLASHES = re.compile(rb"/{2,}")
+_SLASHES: Final = re.compile(rb"/{2,}")
 
 
 @dataclass(frozen=True, slots=True)
