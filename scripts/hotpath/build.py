@@ -1,7 +1,7 @@
 """Compiles the hot path with mypyc and puts it into a wheel; `scripts/compile` runs it in an environment of its own.
 
-What is compiled is what `modules.txt` names: the modules that every request runs through. They stay beside their
-machine code in the wheel, for tracebacks and for readers; Python prefers the machine code. Nothing else differs.
+What is compiled is what `modules.txt` names: the modules that a request runs through. They stay beside their machine
+code in the wheel, for tracebacks and for readers; Python prefers the machine code. Nothing else differs.
 """
 
 import argparse
@@ -16,40 +16,28 @@ from typing import Any
 
 from mypyc.build import mypycify
 from setuptools import setup
+
 from distutils.ccompiler import CCompiler  # isort: skip  # setuptools brings it
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-MODULES = HERE / "modules.txt"
 _compile = CCompiler.compile
 
 
 def modules() -> list[str]:
     """The paths of what is compiled, from `src` on."""
-    lines = (line.partition("#")[0].strip() for line in MODULES.read_text().splitlines())
+    lines = (line.partition("#")[0].strip() for line in (HERE / "modules.txt").read_text().splitlines())
     return [line for line in lines if line]
 
 
-def copy_sources(tree: Path) -> None:
-    """Makes ``tree`` hold the sources as they are now; a file that did not change keeps its time, and is not rebuilt."""
-    source = ROOT / "src" / "tollhouse"
-    wanted = {path.relative_to(source) for path in source.rglob("*") if path.is_file() and path.suffix != ".pyc"}
-    for name in sorted(wanted):
-        old, new = source / name, tree / "tollhouse" / name
-        if not new.exists() or new.read_bytes() != old.read_bytes():
-            new.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(old, new)
-    for path in (tree / "tollhouse").rglob("*.py"):
-        if path.relative_to(tree / "tollhouse") not in wanted:
-            path.unlink()
-
-
 def compile_in(tree: Path, level: str) -> None:
-    """Puts the machine code of `modules` beside them in ``tree``."""
+    """Puts the machine code of `modules` beside them in ``tree``, a copy of the sources."""
+    shutil.rmtree(tree / "tollhouse", ignore_errors=True)
+    shutil.copytree(ROOT / "src" / "tollhouse", tree / "tollhouse", ignore=shutil.ignore_patterns("*.pyc"))
+    for stale in tree.glob("*.so"):
+        stale.unlink()
     os.chdir(tree)
     os.environ["MYPYPATH"] = str(tree)
-    for stale in tree.rglob("*.so"):
-        stale.unlink()
     options = ["--strict", "--ignore-missing-imports", f"--config-file={ROOT / 'pyproject.toml'}"]
     extensions = mypycify([*options, *modules()], opt_level=level, debug_level="0", multi_file=True)
     CCompiler.compile = compile_together
@@ -59,37 +47,26 @@ def compile_in(tree: Path, level: str) -> None:
 def compile_together(compiler: CCompiler, sources: list[str], **options: Any) -> list[str]:
     """`CCompiler.compile`, of as many sources at once as there are cores."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return sum(pool.map(lambda source: _compile(compiler, [source], **options), sources), [])
+        made = pool.map(lambda source: _compile(compiler, [source], **options), sources)
+        return [name for names in made for name in names]
 
 
 def pack(tree: Path, out: Path) -> Path:
     """The wheel: the pure one with the machine code of ``tree`` added, named for this Python and this platform."""
     work = tree.parent / "wheel"
     shutil.rmtree(work, ignore_errors=True)
-    run(
-        "pip",
-        "--disable-pip-version-check",
-        "wheel",
-        "-q",
-        "--no-deps",
-        "--no-build-isolation",
-        "-w",
-        str(work),
-        str(ROOT),
-    )
+    run("pip", "-q", "wheel", "--no-deps", "--no-build-isolation", "-w", str(work), str(ROOT))
     (pure,) = work.glob("*.whl")
     run("wheel", "unpack", str(pure), "-d", str(work))
     (unpacked,) = (path for path in work.iterdir() if path.is_dir())
-    for machine_code in tree.rglob("*.so"):
-        where = machine_code.relative_to(tree)
-        if where.parts[0] != "build":
-            shutil.copy2(machine_code, unpacked / where)
+    for machine_code in [*tree.glob("*.so"), *(tree / "tollhouse").rglob("*.so")]:
+        shutil.copy2(machine_code, unpacked / machine_code.relative_to(tree))
     (told,) = unpacked.glob("*.dist-info/WHEEL")
     told.write_text(told.read_text().replace("Root-Is-Purelib: true", "Root-Is-Purelib: false"))
     run("wheel", "pack", str(unpacked), "-d", str(work))
-    tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
-    platform = get_platform().replace("-", "_").replace(".", "_")
-    run("wheel", "tags", "--remove", "--python-tag", tag, "--abi-tag", tag, "--platform-tag", platform, str(pure))
+    python, platform = f"cp{sys.version_info.major}{sys.version_info.minor}", get_platform().translate({45: 95, 46: 95})
+    tags = ["--python-tag", python, "--abi-tag", python, "--platform-tag", platform]
+    run("wheel", "tags", "--remove", *tags, str(pure))
     (made,) = work.glob("*.whl")
     out.mkdir(parents=True, exist_ok=True)
     return shutil.copy2(made, out)
@@ -104,17 +81,15 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="scripts/compile", description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="where the wheel is put (default: dist)")
-    parser.add_argument("--tree", type=Path, help="compile in this folder and leave it at that")
-    parser.add_argument("--level", default="2", choices="0123", help="how hard the C compiler tries")
+    parser.add_argument("--tree", type=Path, help="only compile, in this folder, and make no wheel")
+    parser.add_argument("--level", default="2", choices=list("0123"), help="how hard the C compiler tries")
     asked = parser.parse_args()
     tree = (asked.tree or ROOT / ".cache" / "compile" / "tree").resolve()
-    if not asked.tree:
-        shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir(parents=True, exist_ok=True)
-    copy_sources(tree)
+    out = asked.out.resolve()
     compile_in(tree, asked.level)
     if not asked.tree:
-        print(pack(tree, asked.out.resolve()))
+        print(pack(tree, out))
 
 
 if __name__ == "__main__":
