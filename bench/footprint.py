@@ -10,7 +10,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-from bench import probe, process
+from bench import gateways, probe, process
 from bench.gateways import Gateway, Site
 
 _REST_S = 1.0
@@ -100,7 +100,9 @@ def size(folder: Path) -> dict[str, Any]:
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     before_mb = disk_mb(folder)
     python = folder / "bin" / "python"
-    command = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", str(process.ROOT)]
+    wheels = sorted((process.ROOT / "dist").glob("*.whl")) if gateways.is_compiled() else []
+    what = str(wheels[-1] if wheels else process.ROOT)
+    command = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", what]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"pip install: {done.stderr.strip().splitlines()[-1]}")

@@ -4,6 +4,7 @@
 """
 
 import http.client
+import importlib.util
 import json
 import socket
 import subprocess
@@ -115,6 +116,8 @@ METERED = "tollhouse, everything on"
 """A key that everything binds, as `metered_key` says. Safety is off here, as for plain "tollhouse"."""
 JUDGED = "tollhouse, safety on"
 """The same key, and every prompt and answer judged and annotated."""
+INTERPRETED = "tollhouse, interpreted"
+"""What plain "tollhouse" is where nothing was compiled; measured beside it where something was."""
 _PRICED = "input_usd_per_1m = 2.5\noutput_usd_per_1m = 10.0\ncontext_tokens = 128000\noutput_tokens = 16384"
 _TIER = "[tiers.bench]\nrequests_per_minute = 100000000\ntokens_per_minute = 1000000000000\nconcurrent = 100000\n"
 
@@ -155,6 +158,17 @@ def running_judged(site: Site) -> AbstractContextManager[Gateway]:
     return running_tollhouse(site, JUDGED)
 
 
+def running_interpreted(site: Site) -> AbstractContextManager[Gateway]:
+    """Plain Tollhouse from its sources, which hold no machine code."""
+    return running_tollhouse(site, INTERPRETED)
+
+
+def is_compiled() -> bool:
+    """Whether the Tollhouse that is measured is what `scripts/compile` makes."""
+    found = importlib.util.find_spec("tollhouse.gateway.pipeline")
+    return found is not None and not str(found.origin).endswith(".py")
+
+
 @contextmanager
 def running_tollhouse(site: Site, label: str = "tollhouse") -> Iterator[Gateway]:
     """Tollhouse on the gateway's core, with a fresh data folder. ``start_s`` ends with an answer of `tollhouse/sim`."""
@@ -165,8 +179,10 @@ def running_tollhouse(site: Site, label: str = "tollhouse") -> Iterator[Gateway]
     config.write_text(tollhouse_config(site.upstreams, safety="annotate" if label == JUDGED else "off"))
     port = process.free_port()
     command = [sys.executable, "-m", "tollhouse", "up", "--port", str(port), "--data", str(home / "data")]
+    env = {"PYTHONPATH": str(process.ROOT / "src")} if label == INTERPRETED else None
     began = time.monotonic()
-    with process.running([*command, "--config", str(config), "--json"], core=site.cores.gateway, log=log) as program:
+    command += ["--config", str(config), "--json"]
+    with process.running(command, core=site.cores.gateway, log=log, env=env) as program:
         sim: list[Route] = []
 
         def attempt() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from bench.gateways import JUDGED, METERED
+from bench.gateways import INTERPRETED, JUDGED, METERED
 
 Scenarios = Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]
 """Scenario -> gateway -> the figures of each round."""
@@ -140,7 +140,7 @@ _DETAIL = (
     ("peer_chunk", "cpu_us", "Peers, 10 streams: CPU per chunk, us"),
 )
 
-GATEWAYS = ("direct", "nginx", "tollhouse", METERED, JUDGED, "portkey", "litellm")
+GATEWAYS = ("direct", "nginx", "tollhouse", METERED, JUDGED, INTERPRETED, "portkey", "litellm")
 
 
 def details(scenarios: Scenarios) -> list[list[str]]:

@@ -70,7 +70,8 @@ def measure_core(bench: Bench) -> None:
     with ExitStack() as stack:
         direct = nginx.direct(site.upstreams)
         contenders = [stack.enter_context(nginx.running_proxy(site))]
-        for running in (gateways.running_tollhouse, gateways.running_metered, gateways.running_judged):
+        beside = [gateways.running_interpreted] if gateways.is_compiled() else []
+        for running in (gateways.running_tollhouse, gateways.running_metered, gateways.running_judged, *beside):
             try:
                 contenders.append(stack.enter_context(running(site)))
             except _TROUBLE as error:
@@ -124,7 +125,8 @@ def versions() -> dict[str, str]:
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=process.ROOT, capture_output=True, text=True, check=False
     )
-    return {"nginx": nginx_version.rpartition("/")[2], "tollhouse": commit.stdout.strip(), **peers.versions()}
+    ours = f"{commit.stdout.strip()} ({'compiled' if gateways.is_compiled() else 'interpreted'})"
+    return {"nginx": nginx_version.rpartition("/")[2], "tollhouse": ours, **peers.versions()}
 
 
 def write(out: Path, record: dict[str, Any], found: report.Scenarios) -> None:
