@@ -81,9 +81,13 @@ def _host(given: dict[str, Any]) -> Host:
         base_url=given.pop("base_url", "https://api.openai.example/v1"),
         credential=Secret(CREDENTIAL),
         headers=tuple((name, value) for name, value in given.pop("headers", [])),
-        quirks=Quirks(**{**quirks, "drop": tuple(quirks.get("drop", ()))}),
-        **given,
+        quirks=Quirks(**{name: _frozen(value) for name, value in quirks.items()}),
+        **{name: _frozen(value) for name, value in given.items()},
     )
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def _request(text: str) -> tuple[str, dict[str, str], dict[str, Any]]:

@@ -1,5 +1,7 @@
 """The ``tollhouse`` command. Thin: each command reads its options, calls the part that does the work, prints."""
 
+from importlib.util import find_spec
+
 import click
 
 from tollhouse import __version__
@@ -21,8 +23,14 @@ from tollhouse.cli.usage import usage
 from tollhouse.cli.users import users
 
 
+def _made() -> str:
+    """Whether the hot path is machine code here (`scripts/compile`), or runs as it is."""
+    pipeline = find_spec("tollhouse.gateway.pipeline")
+    return "interpreted" if pipeline is None or str(pipeline.origin).endswith(".py") else "compiled"
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(__version__, message="tollhouse %(version)s")
+@click.version_option(__version__, message=f"tollhouse %(version)s ({_made()})")
 def main() -> None:
     """One self-hosted, OpenAI-compatible door to every model.
 

@@ -6,7 +6,7 @@ a child stays inside its parent is in `tenancy.rules`.
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final, TypedDict
+from typing import Any, ClassVar, Final, TypedDict
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tollhouse.errors import InvalidRequest
@@ -61,7 +61,7 @@ class Line(Text):
 class Zone(Text):
     """The name of a time zone in the IANA database."""
 
-    _NOT_ZONES = frozenset({"localtime", "Factory", "posixrules"})  # files among the zones, of this machine or of none
+    _NOT_ZONES: ClassVar = frozenset({"localtime", "Factory", "posixrules"})  # files among the zones, of some machines
 
     def check(self, value: Any) -> None:
         """Raises `Problem`."""
@@ -98,7 +98,7 @@ class BudgetRule:
 
     kind = "an object"
     says = "budget"
-    _rules: Mapping[str, Rule] = MappingProxyType(
+    _rules: ClassVar[Mapping[str, Rule]] = MappingProxyType(
         {
             "limit_usd": Dollars(),
             "limit_nusd": Integer(1, MAX_NUSD),

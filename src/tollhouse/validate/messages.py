@@ -85,8 +85,9 @@ MESSAGE: Final = Variant(
 class Messages:
     """The array of messages. Most are a role and a string, and nothing else: those are seen through at once."""
 
-    kind = "an array of objects"
-    says = f"array of 1 or more ({MESSAGE.says})"
+    def __init__(self) -> None:
+        self.kind = "an array of objects"
+        self.says = f"array of 1 or more ({MESSAGE.says})"
 
     def check(self, value: Any) -> None:
         """Raises `Problem`."""
