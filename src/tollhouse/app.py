@@ -24,7 +24,6 @@ import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Final
 
 from tollhouse.books import Books
@@ -67,10 +66,6 @@ from tollhouse.web.server import Server
 
 _TICK_S: Final = 1.0
 _ADMIN_HOST: Final = "127.0.0.1"
-_TOKEN_KINDS: Final = (
-    *("input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "input_audio", "output_audio"),
-)
-_token_counts: Final = attrgetter(*_TOKEN_KINDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +90,22 @@ class TokenMeter:
         """See `Meter`. A model that no catalogue knows counts under its host alone, so that series stay few."""
         host = target.host.name
         model = target.model if target.facts is not None else "other"
-        counts = self._metrics.counts
-        for kind, count in zip(_TOKEN_KINDS, _token_counts(usage), strict=True):
-            if count:
-                counts["tollhouse_tokens", host, model, kind] += count
+        self._add(host, model, "input", usage.input)
+        self._add(host, model, "output", usage.output)
+        self._add(host, model, "cache_read", usage.cache_read)
+        self._add(host, model, "cache_write", usage.cache_write)
+        self._add(host, model, "cache_write_1h", usage.cache_write_1h)
+        self._add(host, model, "reasoning", usage.reasoning)
+        self._add(host, model, "input_audio", usage.input_audio)
+        self._add(host, model, "output_audio", usage.output_audio)
         if usage.images:
-            counts["tollhouse_images", host, model] += usage.images
+            self._metrics.add("tollhouse_images", host, model, count=usage.images)
         if usage.estimated:
-            counts["tollhouse_estimated_usage", host] += 1
+            self._metrics.add("tollhouse_estimated_usage", host)
+
+    def _add(self, host: str, model: str, kind: str, count: int) -> None:
+        if count:
+            self._metrics.counts["tollhouse_tokens", host, model, kind] += count
 
 
 class App:

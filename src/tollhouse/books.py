@@ -52,6 +52,7 @@ class Books:
 
     async def stop(self) -> None:
         """Writes what is queued and closes the store."""
+        self.ledger.write_holds()
         await self.journal.stop()
         self.store.close()
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tollhouse.dialects.answers import AnswerReader, Chunk, chunk_of, is_json, json_object, member, objects, text
+from tollhouse.dialects.answers import AnswerReader, Chunk, chunk_of, is_json, member, objects, text
+from tollhouse.dialects.replies import json_object
 from tollhouse.errors import UpstreamBadResponse, UpstreamInterrupted
 
 

@@ -9,12 +9,15 @@ from hypothesis import strategies as st
 
 from tollhouse.dialects.spoken_answers import (
     AGAIN,
+    TEXT,
     Said,
+    only_text,
     said_beside,
     said_by_anthropic,
     said_by_gemini,
     said_in_chunk,
     said_in_reply,
+    text_alone,
 )
 
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"q":"bread"}'}}
@@ -211,6 +214,52 @@ def test_nothing_that_a_host_says_raises(wild: dict[str, Any]) -> None:
         *said_by_anthropic({**wild, "type": "content_block_start"}),
     ]
     assert all(one.text for one in said)
+
+
+BESIDE = {
+    "nothing": {},
+    "a refusal": {"refusal": "no"},
+    "a call": {"tool_calls": [CALL]},
+    "a thought": {"reasoning_content": "hm"},
+    "what nobody knows": {"x_new": "told"},
+    "what is silent": {"id": "m1", "status": "completed", "audio": None, "refusal": None, "tool_calls": []},
+}
+
+
+@pytest.mark.parametrize("message", BESIDE.values(), ids=BESIDE)
+@pytest.mark.parametrize(
+    "choice", [{}, {"logprobs": None}, {"x_new": "beside"}, {"content_filter_results": {}}], ids=str
+)
+@pytest.mark.parametrize("index", [0, 1])
+def test_an_answer_that_is_one_text_says_nothing_else(
+    message: dict[str, Any], choice: dict[str, Any], index: int
+) -> None:
+    """Where the short way finds a text, the long way finds the same, and no other; results are left to the long way."""
+    whole = {"index": index, "message": {"role": "assistant", "content": "bread", **message}, **choice}
+    reply = {"choices": [whole]}
+    said = list(said_in_reply(reply))
+    plain = said == [Said(0, TEXT, "bread")] and "content_filter_results" not in choice
+    assert only_text(reply) == ("bread" if plain else None)
+    assert only_text({"choices": [whole, whole]}) is None
+
+
+@pytest.mark.parametrize("content", ["", None, ["bread"], 3])
+def test_what_is_no_text_is_not_an_answers_only_one(content: object) -> None:
+    """An answer without words is left to who reads every member."""
+    message = {"role": "assistant", "content": content}
+    assert only_text({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}) is None
+
+
+@pytest.mark.parametrize("delta", [{}, {"role": "assistant"}, *BESIDE.values()], ids=str)
+@pytest.mark.parametrize("beside", [{}, {"logprobs": None}, {"x_new": "told"}, {"content_filter_results": {}}], ids=str)
+def test_a_chunk_that_is_one_text_says_nothing_else(delta: dict[str, Any], beside: dict[str, Any]) -> None:
+    """The same of a piece of a stream."""
+    choice = {"index": 2, "delta": {"content": "bread", **delta}, "finish_reason": None, **beside}
+    alone = not delta and not beside.keys() - {"logprobs"}
+    assert text_alone(choice) == ("bread" if alone else None)
+    assert not alone or list(said_in_chunk({"choices": [choice]})) == [Said(2, TEXT, "bread")]
+    assert text_alone({"index": 0, "delta": {"content": "bread"}, "x_new": "told"}) is None
+    assert text_alone({"index": 0, "delta": {"content": None}, "finish_reason": None}) is None
 
 
 def test_deep_and_wide_answers_are_read_in_linear_time() -> None:

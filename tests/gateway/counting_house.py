@@ -191,6 +191,7 @@ class House:
 
     async def landed(self) -> None:
         """Returns when all that was decided is durable."""
+        self.ledger.write_holds()
         await self.ledger.journal.durable(self.ledger.journal.appended)
 
 

@@ -66,6 +66,7 @@ async def test_a_hold_that_is_open_still_runs(tmp_path: Path) -> None:
         who = await caller(house)
         await start(Idempotency(house.ledger), who, "req_1")
         hold = house.hold(who, "req_1")
+        await house.landed()
         fault = await conflict(Idempotency(house.ledger), who, "req_2")
         assert fault.code == "idempotency_in_progress"
         hold.release()

@@ -95,6 +95,7 @@ class Bench:
 
     async def landed(self) -> None:
         """Returns when everything decided so far is durable."""
+        self.ledger.write_holds()
         await self.journal.durable(self.journal.appended)
 
     async def set_node(self, number: int, **fields: Any) -> None:

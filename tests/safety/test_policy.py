@@ -3,6 +3,7 @@
 from timeit import repeat
 from types import MappingProxyType
 
+import msgspec
 import pytest
 
 from tollhouse.safety.policy import Policies, Policy
@@ -66,6 +67,19 @@ def test_a_clean_text_is_told_what_is_shared(side: str) -> None:
     assert decision is made.decide(CLEAN, side)
     assert not decision.blocked
     assert set(decision.results) >= set(HARMS)
+
+
+@pytest.mark.parametrize("side", [PROMPT, COMPLETION])
+def test_what_a_clean_text_is_told_is_json_already(side: str) -> None:
+    """It is written once for all answers; what was found in one is an object of its own."""
+    made = policy()
+    clean, bad = made.decide(CLEAN, side), made.decide(hit("hate"), side)
+    assert isinstance(clean.told, msgspec.Raw)
+    assert msgspec.json.decode(clean.told) == clean.results
+    assert bad.told is bad.results
+    observed = made.observe(clean, hit("hate"))
+    assert observed.told is observed.results
+    assert observed.results["hate"]["severity"] == "high"
 
 
 def test_a_clean_text_costs_less_than_a_microsecond() -> None:

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from tollhouse.telemetry.log import Log
+from tollhouse.telemetry.log import AccessLine, Log
 from tollhouse.telemetry.metrics import Metrics, Sample
 from tollhouse.telemetry.redact import redact
 
@@ -22,6 +22,8 @@ SECRETS = (
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-def",
     "dGhpcyBpcyBhIHZlcnkgbG9uZyBzZWNyZXQgdGV4dCBpbiBiYXNlNjQ=",
 )
+
+LINE = AccessLine(1.25, "info", "request", "req_1", "POST", "/v1/x", 200, 12.5, 3, 4, "::1")
 
 
 @pytest.mark.parametrize("secret", SECRETS)
@@ -68,10 +70,33 @@ def test_levels_below_the_threshold_are_not_written() -> None:
     sink = BytesIO()
     log = Log("warning", sink=sink)
     log.event("info", "x")
-    log.access({"event": "request"})
+    log.access(LINE, {})
     log.event("error", "y")
     log.flush()
     assert sink.getvalue().count(b"\n") == 1
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_the_line_of_a_request_says_its_fields_and_then_its_notes(text: bool) -> None:
+    """One line, whatever a note holds; without notes it ends with the fields."""
+    sink = BytesIO()
+    log = Log(sink=sink, text=text)
+    log.access(LINE, {"model": "a\n\u202e", "attempts": [("h/m", "ok")]})
+    log.access(LINE, {})
+    log.flush()
+    lines = sink.getvalue().splitlines()
+    assert len(lines) == 2
+    assert all(0x20 <= byte < 0x7F for line in lines for byte in line)
+    if text:
+        assert lines[0].endswith(b'client="::1" model="a\\n\\u202e" attempts=[["h/m","ok"]]')
+        return
+    assert list(json.loads(lines[0]).items())[-3:] == [
+        ("client", "::1"),
+        ("model", "a\n\u202e"),
+        ("attempts", [["h/m", "ok"]]),
+    ]
+    assert lines[1].startswith(b'{"at":1.25,"level":"info","event":"request","request_id":"req_1","method":"POST",')
+    assert list(json.loads(lines[1]))[-1] == "client"
 
 
 class DeadSink:

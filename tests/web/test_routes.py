@@ -33,6 +33,7 @@ KEYS = ("GET /keys/{id}", "PATCH /keys/{id}", "POST /keys/{id}/rotate", "POST /k
         ("GET", b"/keys/rotate", "/keys/{id}", b"rotate"),
         ("GET", b"/keys/a/b/rotate", "/keys/{id}", b"a/b/rotate"),
         ("GET", b"/keys/a/xrotate", "/keys/{id}", b"a/xrotate"),
+        ("GET", b"/keys/rotat", "/keys/{id}", b"rotat"),  # shorter than a template without its parameter
     ],
 )
 def test_a_parameter_inside_a_path_is_one_segment(

@@ -70,17 +70,6 @@ def chunk_of(delta: dict[str, Any], reason: str | None = None, **more: Any) -> C
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": reason, **more}]}
 
 
-def json_object(data: bytes) -> dict[str, Any]:
-    """The JSON object in these bytes. Raises `UpstreamBadResponse`, also for bad UTF-8, NaN and endless nesting."""
-    try:
-        value = _decode(data)
-    except (ValueError, RecursionError) as problem:
-        raise UpstreamBadResponse("The upstream's answer is not valid JSON.") from problem
-    if type(value) is not dict:
-        raise UpstreamBadResponse("The upstream's answer is not a JSON object.")
-    return value
-
-
 def is_json(data: bytes) -> bool:
     """Whether the last piece of a body is whole, or only the beginning of something."""
     try:

@@ -9,14 +9,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from tollhouse.dialects.reported import Reported
 from tollhouse.dialects.spoken import Said
 from tollhouse.errors import Fault
 from tollhouse.types.calls import ChatCall, Usage
 
-NO_RESULTS: Mapping[int, Mapping[str, Any]] = MappingProxyType({})
+Told = Mapping[str, Any] | Raw
+"""An object as answers hold it, or its JSON."""
+NO_RESULTS: Mapping[int, Told] = MappingProxyType({})
 
 
 class Identity(Struct, frozen=True):
@@ -35,7 +37,7 @@ class Account(Struct, frozen=True):
     cost_nusd: int
     notes: Mapping[str, Any]
     """Members that every answer carries (`gateway.annotate.notes`)."""
-    results: Mapping[int, Mapping[str, Any]] = NO_RESULTS
+    results: Mapping[int, Told] = NO_RESULTS
     """``content_filter_results`` of each choice, for dialects with `ClientDialect.by_choice`; of others ``notes`` holds
     them."""
 

@@ -16,7 +16,7 @@ annotations, with a tool call that changes what the right reason is.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -30,24 +30,24 @@ from tollhouse.errors import UpstreamBadResponse
 
 __all__ = ["ChatStream", "normalise_reply", "split_reply"]
 
-MAX_LINE_BYTES = 64 * 1024
-_SLICE_CHARS = 8 * 1024
+MAX_LINE_BYTES: Final = 64 * 1024
+_SLICE_CHARS: Final = 8 * 1024
 """JSON takes at most six bytes for a character, so a slice and its envelope stay under the line limit."""
 
-_encode = msgspec.json.Encoder().encode
+_encode: Final = msgspec.json.Encoder().encode
 
-_TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
+_TEXTS: Final = ("content", "reasoning_content", "reasoning", "refusal")
 """The members of a delta that are text for people, which may be cut anywhere."""
-_NOT_SAID = frozenset({"role", "tool_calls", "function_call"})
-_UNCOUNTED = _NOT_SAID | frozenset(_TEXTS)
-_TOLD = frozenset({"text", "summary", "thinking", "transcript"})
+_NOT_SAID: Final = frozenset({"role", "tool_calls", "function_call"})
+_UNCOUNTED: Final = _NOT_SAID | frozenset(_TEXTS)
+_TOLD: Final = frozenset({"text", "summary", "thinking", "transcript"})
 """The members in which hosts put text beside the usual ones (``reasoning_details``, ``thinking_blocks``, ``audio``)."""
-_CHARS_PER_SOUND_TOKEN = 3200
+_CHARS_PER_SOUND_TOKEN: Final = 3200
 """20 tokens for a second of sound: streams carry 24,000 samples of 16 bits, in base64."""
-_TOKENS_PER_IMAGE = 1290
+_TOKENS_PER_IMAGE: Final = 1290
 """What the usual makers of images in chat write for one."""
-_OWN = frozenset({"index", "delta", "finish_reason"})
-_ENVELOPE = frozenset({"id", "object", "created", "model", "choices", "usage", "error"})
+_OWN: Final = frozenset({"index", "delta", "finish_reason"})
+_ENVELOPE: Final = frozenset({"id", "object", "created", "model", "choices", "usage", "error"})
 
 
 class _Choice:
@@ -152,20 +152,23 @@ class ChatStream:
         state = self._choices.get(choice["index"])
         if state is None or choice.get("finish_reason") is not None:
             return None
-        delta = choice["delta"]
+        delta: dict[str, Any] = choice["delta"]
         if "role" in delta:
-            del delta["role"]
-        if not ("content" in delta and len(delta) == 1) and not self._is_plain(delta, state):
+            del delta["role"]  # noqa: RUF051  (nearly always absent)
+        says_content_alone = len(delta) == 1 and "content" in delta
+        if not says_content_alone and not self._is_plain(delta, state):
             return None
         chunk.update(self._ordinary)
         line = _event(chunk)
         if len(line) > MAX_LINE_BYTES:
             return None
-        if len(delta) > 1 or "content" not in delta:
+        if not says_content_alone:
             self._count_beside(delta)
-        for name in _TEXTS if len(delta) > 1 else delta:
+        for name in _TEXTS:
             if isinstance(text := delta.get(name), str):
                 self.tally.add(text)
+                if says_content_alone:
+                    break
         return line
 
     def _count_beside(self, delta: dict[str, Any]) -> None:

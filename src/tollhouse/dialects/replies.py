@@ -6,12 +6,27 @@ Fields that OpenAI does not know ride along.
 
 from typing import Any, Final
 
+import msgspec
+
 from tollhouse.dialects.filtered import PROMPT
 from tollhouse.dialects.finish import BROKEN, finish_reason
 from tollhouse.dialects.tools import arguments_text, mint_call_id
 from tollhouse.dialects.usage import tidy_usage, usage_object
 from tollhouse.errors import UpstreamBadResponse
 from tollhouse.types.calls import Usage
+
+_decode: Final = msgspec.json.Decoder().decode
+
+
+def json_object(data: bytes) -> dict[str, Any]:
+    """The JSON object in these bytes. Raises `UpstreamBadResponse`, also for bad UTF-8, NaN and endless nesting."""
+    try:
+        value = _decode(data)
+    except (ValueError, RecursionError) as problem:
+        raise UpstreamBadResponse("The upstream's answer is not valid JSON.") from problem
+    if type(value) is not dict:
+        raise UpstreamBadResponse("The upstream's answer is not a JSON object.")
+    return value
 
 
 def normalise_reply(
@@ -42,13 +57,14 @@ def tidy_reply(reply: dict[str, Any], seed: str) -> None:
         raise UpstreamBadResponse("The upstream's answer has no choices.")
     taken: set[int] = set()
     for position, choice in enumerate(choices):
-        if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
+        message = choice.get("message") if isinstance(choice, dict) else None
+        if not isinstance(message, dict):
             raise UpstreamBadResponse("The upstream's answer has a choice without a message.")
-        if type(choice.get("index")) is not int or choice["index"] in taken:
-            choice["index"] = position if position not in taken else max(taken) + 1
-        taken.add(choice["index"])
-        message = choice["message"]
-        _tidy_message(message, seed, choice["index"])
+        index = choice.get("index")
+        if type(index) is not int or index in taken:
+            index = choice["index"] = position if position not in taken else max(taken) + 1
+        taken.add(index)
+        _tidy_message(message, seed, index)
         choice["finish_reason"] = finish_reason(
             choice.get("finish_reason"), called="tool_calls" in message, legacy_call="function_call" in message
         )
@@ -58,7 +74,7 @@ def tidy_reply(reply: dict[str, Any], seed: str) -> None:
 def is_empty(reply: dict[str, Any]) -> bool:
     """Whether a reply, as its host sent it, says nothing and gives no reason for that but an error: it has failed."""
     choices = reply.get("choices")
-    return isinstance(choices, list) and bool(choices) and all(map(_is_blank, choices))
+    return isinstance(choices, list) and bool(choices) and all(_is_blank(choice) for choice in choices)
 
 
 def _is_blank(choice: Any) -> bool:
@@ -68,14 +84,14 @@ def _is_blank(choice: Any) -> bool:
     return not any(value for name, value in message.items() if name != "role")
 
 
-_PLAIN: Final = frozenset({"role", "content", "refusal"})
+_PLAIN: Final = ("role", "content", "refusal")
 
 
 def _tidy_message(message: dict[str, Any], seed: str, choice: int) -> None:
     message["role"] = "assistant"
     message["refusal"] = message.get("refusal") or None
-    if type(message.get("content")) is str and message.keys() <= _PLAIN:
-        return
+    if len(message) == len(_PLAIN) and type(message.get("content")) is str:
+        return  # nothing but role, content and refusal
     tidy_content(message)
     message.setdefault("content", None)
     calls = message.pop("tool_calls", None)

@@ -73,31 +73,31 @@ class Asked(Value, frozen=True):
     text: str
 
 
-def asked(body: Mapping[str, Any]) -> Iterator[Asked]:
+def asked(body: dict[str, Any]) -> list[Asked]:
     """The texts of a request in the inner form, message by message."""
-    for message in body["messages"]:
+    told: list[Asked] = []
+    messages: list[dict[str, Any]] = body["messages"]
+    for message in messages:
         role, content = message["role"], message.get("content")
         if type(content) is str:
             if content:
-                yield Asked(role, content)
+                told.append(Asked(role, content))
         elif content:
-            for text in joined_parts(list(words_in(content))):
-                yield Asked(role, text)
+            told += [Asked(role, text) for text in joined_parts(list(words_in(content)))]
         if len(message) > 2 or "content" not in message:
-            for text in _beside(message):
-                yield Asked(role, text)
-    for name in body:
-        if name not in _SAYS_HOW and (value := body[name]):
-            for text in _joined(name, words_in(value, is_open=True)):
-                yield Asked(_WHOSE.get(name, "user"), text)
+            told += [Asked(role, text) for text in _beside(message)]
+    for name, value in body.items():
+        if value and name not in _SAYS_HOW:
+            told += [Asked(_WHOSE.get(name, "user"), text) for text in _joined(name, words_in(value, is_open=True))]
+    return told
 
 
-def _beside(message: Mapping[str, Any]) -> Iterator[str]:
+def _beside(message: dict[str, Any]) -> Iterator[str]:
     """What a message says beside its content."""
-    for name in message:
-        if name == _NAME and type(text := message[name]) is str and text:
-            yield f"{_NAME}: {text}"  # a word without any context is easily taken for another
-        elif name not in _READ and (value := message[name]):
+    for name, value in message.items():
+        if name == _NAME and type(value) is str and value:
+            yield f"{_NAME}: {value}"  # a word without any context is easily taken for another
+        elif value and name not in _READ:
             yield from _joined(name, words_in({name: value}))
 
 
@@ -110,15 +110,16 @@ def _joined(name: str, words: Iterable[str]) -> Iterator[str]:
         yield "\n".join(texts)
 
 
-def asked_beside(call: ChatCall) -> Iterator[Asked]:
+def asked_beside(call: ChatCall) -> list[Asked]:
     """The texts of a request in its client's dialect that its inner form does not hold, for a host may be told them."""
+    told: list[Asked] = []
     if call.native is None:
-        return
+        return told
     known = set(words_in(call.body))
     for name, value in call.native.items():
         if name in _NOT_TOLD:
             continue
         for one in value if name in _TURNS and type(value) is list else [value]:
             texts = [text for text in words_in({name: one}) if text not in known]
-            for text in joined_parts(texts):
-                yield Asked("user", text)
+            told += [Asked("user", text) for text in joined_parts(texts)]
+    return told

@@ -46,6 +46,31 @@ def said_in_reply(reply: Mapping[str, Any]) -> Iterator[Said]:
         yield from said_beside(choice)
 
 
+def only_text(reply: dict[str, Any]) -> str | None:
+    """The text of an answer in the inner form that is its first choice's, and all that it says; else None."""
+    choices: list[dict[str, Any]] = reply["choices"]
+    if len(choices) != 1:
+        return None
+    choice = choices[0]
+    message: dict[str, Any] = choice["message"]
+    text = message.get("content")
+    if type(text) is not str or not text or choice["index"] != 0 or not choice.keys() <= _OF_CHOICE:
+        return None
+    for name, value in message.items():
+        if value and name != "content" and name not in _SILENT_OF_MESSAGE:
+            return None
+    return text
+
+
+def text_alone(choice: dict[str, Any]) -> str | None:
+    """The text of a chunk's choice that is a piece of content, and nothing else, as nearly all are; else None."""
+    delta: dict[str, Any] = choice["delta"]
+    if len(delta) != 1 or "finish_reason" not in choice or len(choice) != 3 + ("logprobs" in choice):
+        return None
+    text = delta.get("content")
+    return text if type(text) is str else None
+
+
 def said_in_chunk(chunk: Mapping[str, Any]) -> Iterator[Said]:
     """The same of a chunk."""
     for choice in chunk["choices"]:

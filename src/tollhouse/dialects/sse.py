@@ -54,10 +54,10 @@ class EventParser:
         """The events that these bytes complete. Raises `UpstreamTooLarge` when one is over the cap."""
         if self._fresh and not (data := self._after_bom(data)):
             return []
-        if self._skip_lf or b"\r" in data:
+        if self._skip_lf or data.find(b"\r") >= 0:  # `in` takes 0.2 us longer: it first looks for a number
             data = self._without_cr(data)
         if self._line:
-            if b"\n" not in data:
+            if data.find(b"\n") < 0:
                 self._keep(data)
                 return []
             data = bytes(self._line + data)
@@ -66,8 +66,8 @@ class EventParser:
             if data.find(b"\n") == len(data) - 2 <= self._max_bytes and data.endswith(b"\n\n"):
                 return [(data[6:-2], b"")]  # one event and no more, as most reads are (0.3 us)
             end = data.rfind(b"\n\n")
-            parts = data[6:end].split(b"\n\ndata: ")
-            if data.count(b"\n", 0, end) == 2 * len(parts) - 2 and -1 < end <= self._max_bytes:
+            parts = data[6:end].split(b"\n\ndata: ") if 6 <= end <= self._max_bytes else []
+            if parts and data.count(b"\n", 0, end) == 2 * len(parts) - 2:
                 if end + 2 < len(data):
                     self._read_lines(data[end + 2 :])
                 return [(part, b"") for part in parts]

@@ -79,8 +79,11 @@ def tidy_usage(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def priced(usage: Mapping[str, Any], cost_nusd: int) -> dict[str, Any]:
     """A ``usage`` object with our ``cost``, in place of what the host says that it charged."""
-    kept = {name: value for name, value in usage.items() if name not in _CHARGED_BY_THE_HOST}
-    return {**kept, "cost": usd_json(cost_nusd)}
+    told = dict(usage)
+    for name in _CHARGED_BY_THE_HOST:
+        told.pop(name, None)
+    told["cost"] = usd_json(cost_nusd)
+    return told
 
 
 def usd_json(amount_nusd: int) -> msgspec.Raw:

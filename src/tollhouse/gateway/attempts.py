@@ -42,7 +42,6 @@ from tollhouse.settings.routing import DEFAULT_POLICY, RoutePolicy
 from tollhouse.snapshot import Snapshot
 from tollhouse.telemetry.metrics import Metrics
 from tollhouse.types.ledger import AttemptRecord
-from tollhouse.types.values import Fixture
 from tollhouse.web.heads import header_line
 
 OVERTAKEN: Final = "overtaken"
@@ -134,14 +133,18 @@ class Attempts:
         while step is not None:
             if step.wait_s:
                 await asyncio.sleep(step.wait_s)
-            ticket = health.start(self._bids[step.index].target, now(), stream=self._stream)
+            at = now()
+            ticket = health.start(self._bids[step.index].target, at, stream=self._stream)
             if ticket is None:
                 step = self._way().after(step, Outcome.BUSY_PROBE, now(), random.random())
                 continue
             hedge = None
             if len(self._bids) > 1:
-                hedge = self._way().hedge(step, now(), stream=self._stream, probe=ticket.is_probe)
-            ended = await (self._try(ask, step, ticket) if hedge is None else self._race(ask, step, ticket, hedge))
+                hedge = self._way().hedge(step, at, stream=self._stream, probe=ticket.is_probe)
+            if hedge is None:
+                ended = await self._try(ask, step, ticket)
+            else:
+                ended = await self._race(ask, step, ticket, hedge)
             if ended.result is not None:
                 self._accept(ended)
                 return ended.result
@@ -177,10 +180,11 @@ class Attempts:
         """Takes it as the answer."""
         trial = self.won = ended.trial
         ticket = self._ticket = ended.ticket
-        self._health.first_token(ticket, self._now())
+        at = self._now()
+        self._health.first_token(ticket, at)
         waited_s = trial.answered_at - trial.started_at
         self._metrics.observe("tollhouse_first_token_seconds", trial.target.host.name, waited_s)
-        self._record(trial, "ok", "ok")
+        self._record(trial, "ok", "ok", at)
 
     async def _race(
         self, ask: Callable[[Trial], Awaitable[T]], step: Step, ticket: Ticket, hedge: Hedge
@@ -249,17 +253,17 @@ class Attempts:
         if isinstance(fault, UpstreamAuth):  # only an operator can mend it: an SDK need not try again
             fault.headers.setdefault("x-should-retry", "false")
         label = type(fault).code or "rejected"  # the class's: a host's own codes are without number
-        self._record(trial, fault.code or "rejected", label, trial.wasted())
+        self._record(trial, fault.code or "rejected", label, self._now(), trial.wasted())
         let_go(fault)
         self._faults.append(fault)
 
     def _record_cancelled(self, trial: Trial) -> None:
         outcome = OVERTAKEN if self._overtaken else CANCELLED
-        self._record(trial, outcome, outcome, trial.wasted())
+        self._record(trial, outcome, outcome, self._now(), trial.wasted())
 
-    def _record(self, trial: Trial, outcome: str, label: str, cost_nusd: int = 0) -> None:
+    def _record(self, trial: Trial, outcome: str, label: str, now: float, cost_nusd: int = 0) -> None:
         target = trial.target
-        name, took_ms = target.id, int((self._now() - trial.started_at) * 1000)
+        name, took_ms = target.id, int((now - trial.started_at) * 1000)
         self.log.append((name, outcome))
         self.records += (AttemptRecord(name, outcome, trial.upstream_id, took_ms, cost_nusd, trial.losses),)
         self._metrics.counts["tollhouse_attempts", target.host.name, label] += 1
@@ -319,14 +323,17 @@ _NO_FAULT: Final = UpstreamFault("")
 """Of an attempt that has a result."""
 
 
-class _Ended(Fixture, Generic[T], frozen=True):
+class _Ended(Generic[T]):
     """How one step ended: with a result, or with a fault."""
 
-    step: Step
-    trial: Trial
-    ticket: Ticket
-    result: T | None
-    fault: UpstreamFault
+    __slots__ = ("fault", "result", "step", "ticket", "trial")
+
+    def __init__(self, step: Step, trial: Trial, ticket: Ticket, result: T | None, fault: UpstreamFault) -> None:
+        self.step = step
+        self.trial = trial
+        self.ticket = ticket
+        self.result = result
+        self.fault = fault
 
 
 def _merit(task: asyncio.Task[_Ended[T]]) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from tollhouse.dialects.filtered import PROMPT, RESULTS, worse
 from tollhouse.dialects.reported import PROMPT_SIDE, Reported
-from tollhouse.dialects.spoken_answers import AGAIN, CALL, NAME, TEXT, Said, said_beside, said_in_chunk
+from tollhouse.dialects.spoken_answers import AGAIN, CALL, NAME, TEXT, Said, said_in_chunk, text_alone
 from tollhouse.dialects.spoken_words import Unescaper
 from tollhouse.dialects.tokens import Tally
 from tollhouse.types.safety import CLEAN, Verdict, joined
@@ -81,13 +81,14 @@ class Ear:
 
     def hear_chunk(self, chunk: Chunk) -> None:
         """A chunk of the inner form. What the upstream says of its safety is taken out: it is told in the end."""
+        choices: list[dict[str, Any]] = chunk["choices"]
+        if len(choices) == 1 and PROMPT not in chunk and (text := text_alone(choices[0])) is not None:
+            index: int = choices[0]["index"]
+            self.choices.add(index)
+            self._add((index, TEXT), text)
+            return
         self.take_reports(chunk)
-        held = chunk["choices"]
-        if len(held) == 1 and len(delta := held[0]["delta"]) == 1 and type(text := delta.get("content")) is str:
-            self._add((held[0]["index"], TEXT), text)
-            self.hear(said_beside(held[0]))
-        else:
-            self.hear(said_in_chunk(chunk))
+        self.hear(said_in_chunk(chunk))
 
     def take_reports(self, answer: Chunk) -> None:
         """Takes what the upstream says out of a chunk or a whole answer of the inner form."""
@@ -125,8 +126,9 @@ class Ear:
         self.finish()
 
     def _add(self, place: tuple[int, str], text: str) -> None:
-        if place in self._texts:
-            self._texts[place].append(text)
+        pieces = self._texts.get(place)
+        if pieces is not None:
+            pieces.append(text)
         elif len(self._texts) < _MOST_CHANNELS:
             self._texts[place] = [text]
         else:

@@ -8,14 +8,14 @@ nothing: what it finds is told beside the rest, if it answers in time.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from tollhouse.dialects.client import NO_RESULTS
+from tollhouse.dialects.client import NO_RESULTS, Told
 from tollhouse.dialects.reported import PROMPT_SIDE
 from tollhouse.dialects.spoken import Asked
 from tollhouse.errors import ContentPolicyViolation
 from tollhouse.gateway.ear import Ear
 from tollhouse.gateway.gate import Visit
 from tollhouse.gateway.inquiries import Inquiries
-from tollhouse.gateway.safety import AnswerBench, Safety
+from tollhouse.gateway.safety import AnswerBench, Safety, is_short
 from tollhouse.gateway.safety_records import write_down
 from tollhouse.ledger.holds import Hold
 from tollhouse.safety.policy import Decision, Policy
@@ -32,8 +32,8 @@ class Jury:
     """One exchange's."""
 
     __slots__ = (
-        *("_decisions", "_inquiries", "_judged", "_observed", "_of_prompt", "_safety", "_visit", "ear", "policy"),
-        "prompt",
+        *("_batch_chars", "_bench", "_decisions", "_ear", "_inquiries", "_judged", "_observed", "_of_prompt"),
+        *("_safety", "_visit", "policy", "prompt"),
     )
 
     def __init__(self, safety: Safety, visit: Visit, policy: Policy, batch_chars: int = BATCH_CHARS) -> None:
@@ -43,9 +43,9 @@ class Jury:
         self.prompt: Decision = policy.prompt.clean
         """What was decided of the prompt."""
         self._inquiries = Inquiries(safety.judges, visit, policy) if policy.judges else None
-        self.ear = Ear(AnswerBench(safety, policy, visit.snapshot.lists), batch_chars)
-        """What hears the answer."""
-        self.ear.keeps_texts = policy.embedding or self._inquiries is not None
+        self._bench = AnswerBench(safety, policy, visit.snapshot.lists)
+        self._batch_chars = batch_chars
+        self._ear: Ear | None = None
         self._decisions: dict[int, Decision] = {}
         self._judged: dict[int, Verdict] = {}
         """What gates say of each choice."""
@@ -54,7 +54,25 @@ class Jury:
         self._of_prompt: Upstream | None = None
         """What the upstream said of the prompt, as far as that was merged."""
 
+    @property
+    def ear(self) -> Ear:
+        """What hears the answer, made for the first who asks."""
+        ear = self._ear
+        if ear is None:
+            ear = self._ear = Ear(self._bench, self._batch_chars)
+            ear.keeps_texts = self.policy.embedding or self._inquiries is not None
+        return ear
+
     # --- the prompt ------------------------------------------------------------------------------------------
+
+    def judge_at_once(self, texts: list[Asked]) -> bool:
+        """Does what `judge_prompt` does, where that waits for nothing. Whether it did."""
+        verdict = self._safety.judge_at_once(texts, self.policy, self._visit.snapshot.lists)
+        if verdict is None:
+            return False
+        self.prompt = self.policy.decide(verdict, PROMPT)
+        self.show(texts)
+        return True
 
     async def judge_prompt(self, texts: Sequence[Asked]) -> None:
         """Judges a prompt in this process."""
@@ -66,6 +84,11 @@ class Jury:
         """What judges of other machines are shown of the prompt: where it was masked, what is left of it."""
         if self._inquiries is not None:
             self._inquiries.prompt = texts
+
+    @property
+    def admits(self) -> bool:
+        """Whether `admit` would let the exchange go on at once."""
+        return self._inquiries is None and not self.prompt.blocked
 
     async def admit(self, hold: Hold) -> None:
         """Lets an exchange go on, or ends it: its hold is released then. Raises `ContentPolicyViolation`."""
@@ -90,6 +113,13 @@ class Jury:
             self.prompt = self.policy.observe(self.prompt, CLEAN, upstream)
 
     # --- the answer ------------------------------------------------------------------------------------------
+
+    def judge_text(self, text: str) -> bool:
+        """Decides on an answer that is one text, where that waits for nothing. Whether it did."""
+        if self._inquiries is not None or self.policy.embedding or not is_short(text):
+            return False
+        self.allows(0, self._bench.whole(text))
+        return True
 
     @property
     def gates_answers(self) -> bool:
@@ -118,7 +148,8 @@ class Jury:
         """Decides on a choice. Whether it may be said."""
         if choice in self._judged:
             verdict = joined(verdict, self._judged[choice])
-        upstream = read_upstream(self.ear.upstream.get(choice)) if self.ear.upstream else None
+        heard = self._ear.upstream if self._ear is not None else None
+        upstream = read_upstream(heard.get(choice)) if heard else None
         decision = self.policy.decide(verdict, COMPLETION, upstream)
         if choice in self._observed:
             decision = self.policy.observe(decision, self._observed[choice])
@@ -139,12 +170,12 @@ class Jury:
     @property
     def prompt_results(self) -> list[dict[str, Any]]:
         """``prompt_filter_results``."""
-        return prompt_filter_results(self.prompt.results)
+        return prompt_filter_results(self.prompt.told)
 
     @property
-    def results(self) -> Mapping[int, Mapping[str, Any]]:
+    def results(self) -> Mapping[int, Told]:
         """``content_filter_results`` of each choice."""
-        return {choice: decision.results for choice, decision in self._decisions.items()} or NO_RESULTS
+        return {choice: decision.told for choice, decision in self._decisions.items()} or NO_RESULTS
 
     @property
     def records(self) -> tuple[AttemptRecord, ...]:

@@ -197,7 +197,8 @@ class _Free(Lease):
     def leave(self) -> None:
         """Has nothing to give back."""
 
-    withdraw = leave
+    def withdraw(self) -> None:
+        """Has nothing to give back."""
 
     def headers(self) -> str:
         """No limit, no header."""

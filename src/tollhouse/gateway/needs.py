@@ -105,7 +105,7 @@ def chat_needs(call: ChatCall, body_bytes: int | None = None) -> Needs:
         if type(message.get("content")) is not str or "audio" in message:
             media = media or _Media()
             media.add_message(message)
-    if media is None and body.keys().isdisjoint(_WEIGHTY) and not (call.hosted or call.unseen):
+    if media is None and _WEIGHTY.isdisjoint(body) and not (call.hosted or call.unseen):
         return Needs(CHAT, text + _ADDED_TOKENS, cap=_least(body.get("max_completion_tokens"), body.get("max_tokens")))
     tools = body.get("tools") or body.get("functions")
     modalities = body.get("modalities")

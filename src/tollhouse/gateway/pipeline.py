@@ -40,11 +40,10 @@ from tollhouse.ledger.holds import Hold
 from tollhouse.providers.protocol import passes
 from tollhouse.snapshot import Snapshot
 from tollhouse.types.calls import ChatCall, Plan, Usage
-from tollhouse.types.values import Value
 from tollhouse.web.exchange import Exchange
 from tollhouse.web.heads import header_line, json_body
 
-_OPENAI_ID: Final = re.compile(r"chatcmpl-[A-Za-z0-9_-]{1,64}")
+_is_openai_id: Final = re.compile(r"chatcmpl-[A-Za-z0-9_-]{1,64}").fullmatch
 _MOST_SECONDS: Final = 1 << 33
 _MARK_S: Final = 1.0
 """How often a stream tells the ledger how far it has come; shorter ones never do."""
@@ -71,11 +70,11 @@ class ChatPipeline:
             turn = None
             if visit.snapshot.settings.replay.on:
                 turn = begin_turn(gate.replays, visit, call, choice.policy)
-            work = self._serve(visit, choice, len(body), turn)
             if drained(choice.plan):
+                work = self._serve(visit, choice, len(body), turn)
                 await gate.drains.run(exchange, work, visit.snapshot.settings.billing)
             else:
-                await work
+                await self._serve(visit, choice, len(body), turn)
         except Fault as fault:
             visit.tell(fault)
             raise
@@ -97,7 +96,8 @@ class ChatPipeline:
         try:
             if NAMED in exchange.headers and await visit.is_repeated(lambda: _fingerprint(call)):
                 return
-            call = await watch.read(call)
+            read = watch.read_at_once(call)
+            call = read if read is not None else await watch.read(call)
             if turn is not None and await turn.answered(self._client, watch):
                 return
             if choice.summary:
@@ -107,14 +107,18 @@ class ChatPipeline:
             if call.body is not choice.call.body:  # masked: a placeholder may be longer than what it stands for
                 body_bytes = len(json_body(call.body))
             hold = visit.reserve(choice.plan, chat_needs(_as_sent(call, choice.plan, snapshot), body_bytes))
-            await watch.admit(hold)
+            if not watch.admits:
+                await watch.admit(hold)
             attempts = Attempts(snapshot, hold.bids, gate.live.health, gate.metrics, self._now)
             attempts.follow(choice.policy, fidelity, stream=call.stream)
             if turn is not None and turn.keeps_seed:
                 call = replace(call, keeps_seed=True)
             exchange.notes["attempts"] = attempts.log
             work = _Work(visit, call, hold, attempts, watch, turn)
-            await (self._stream(work) if call.stream else self._complete(work))
+            if call.stream:
+                await self._stream(work)
+            else:
+                await self._complete(work)
         finally:
             watch.close()
             visit.leave()
@@ -128,7 +132,10 @@ class ChatPipeline:
             attempts.close()
             usage = self._meter(answer, call)
             try:
-                answer.reply = await watch.hear_reply(answer.reply, native=answer.native)
+                heard = watch.hear_at_once(answer.reply, native=answer.native)
+                answer.reply = (
+                    heard if heard is not None else await watch.hear_reply(answer.reply, native=answer.native)
+                )
             finally:  # it was generated: it is paid for, whoever leaves while it is judged
                 watch.write_down(hold)
                 cost_nusd = hold.settle(answer.trial.bid, usage, watch.records + attempts.records)
@@ -275,15 +282,20 @@ class ChatPipeline:
         decoder.finish()
 
 
-class _Work(Value, frozen=True):
+class _Work:
     """One call that is being served."""
 
-    visit: Visit
-    call: ChatCall
-    hold: Hold
-    attempts: Attempts
-    watch: Watch | Unwatched
-    turn: Turn | None
+    __slots__ = ("attempts", "call", "hold", "turn", "visit", "watch")
+
+    def __init__(
+        self, visit: Visit, call: ChatCall, hold: Hold, attempts: Attempts, watch: Watch | Unwatched, turn: Turn | None
+    ) -> None:
+        self.visit = visit
+        self.call = call
+        self.hold = hold
+        self.attempts = attempts
+        self.watch = watch
+        self.turn = turn
 
     def noting(self, note: Note | None, *, native: bool) -> Note | None:
         """What each piece of a stream passes before it is written: it is judged, kept, and marked, in this order."""
@@ -308,7 +320,7 @@ def identify_answer(answer: dict[str, Any]) -> Identity:
     them and an embedded model derives them from its seed; else new ones.
     """
     given, created = answer.get("id"), answer.get("created")
-    if type(given) is str and _OPENAI_ID.fullmatch(given) and type(created) is int and 0 < created < _MOST_SECONDS:
+    if type(given) is str and _is_openai_id(given) and type(created) is int and 0 < created < _MOST_SECONDS:
         return Identity(given, created)
     return Identity(mint_chat_id(), int(time.time()))
 

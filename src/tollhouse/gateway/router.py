@@ -92,7 +92,7 @@ class Choice(Value, frozen=True):
 
 
 def choose_only(
-    snapshot: Snapshot, health: Health, call: ChatCall, headers: Mapping[bytes, bytes], now: float
+    snapshot: Snapshot, health: Health, call: ChatCall, headers: dict[bytes, bytes], now: float
 ) -> Choice | None:
     """What `choose` would say where there is nothing to choose: one target that is well, and a call without wishes of a
     caller without restrictions. None wherever more has to be asked. Raises `ModelNotFound`.

@@ -13,7 +13,7 @@ from tollhouse.gateway.ear import Listener
 from tollhouse.gateway.judging import Judges
 from tollhouse.gateway.second_tier import SecondTier
 from tollhouse.gateway.verdicts import Verdicts
-from tollhouse.safety.beside import with_listed
+from tollhouse.safety.beside import is_listing, with_listed
 from tollhouse.safety.classifier import Classifier, Reader, Reading, shipped_classifier
 from tollhouse.safety.lists import ListReader, Lists
 from tollhouse.safety.policy import Policy
@@ -35,6 +35,11 @@ _ATTACKERS: Final = frozenset({"user", "tool", "function"})
 def weigh(texts: Iterable[Asked | Said]) -> int:
     """How much work texts are, in characters of one long text."""
     return sum([len(one.text) + _CHARS_PER_TEXT for one in texts])
+
+
+def is_short(text: str) -> bool:
+    """Whether a text alone is too little work for another thread."""
+    return len(text) + _CHARS_PER_TEXT <= _OFF_LOOP_CHARS
 
 
 class Safety:
@@ -64,6 +69,15 @@ class Safety:
             threads.shutdown(wait=False, cancel_futures=True)
         self.second_tier.close()
 
+    def judge_at_once(self, texts: list[Asked], policy: Policy, lists: Lists) -> Verdict | None:
+        """What `judge_prompt` gives, where that waits for nothing; else None."""
+        weight_chars = _CHARS_PER_TEXT * len(texts)
+        for asked in texts:
+            weight_chars += len(asked.text)
+        if policy.embedding or weight_chars > _OFF_LOOP_CHARS:
+            return None
+        return self._judge(texts, policy, lists)
+
     async def judge_prompt(self, texts: Sequence[Asked], policy: Policy, lists: Lists) -> Verdict:
         """What the local classifier and the policy's lists find in the texts of a prompt."""
         verdict = await self.beside_loop(weigh(texts), lambda: self._judge(texts, policy, lists))
@@ -72,13 +86,17 @@ class Safety:
             return await self.second_tier.refine(verdict, told)
         return verdict
 
-    def _judge(self, texts: Iterable[Asked], policy: Policy, lists: Lists) -> Verdict:
+    def _judge(self, texts: Sequence[Asked], policy: Policy, lists: Lists) -> Verdict:
         verdict = CLEAN
+        verdicts, looks_beside = self.verdicts, is_listing(policy)
         for asked in texts:
-            found = self.verdicts.of(asked.text)
+            text = asked.text
+            found = verdicts.of(text)
             if found is not CLEAN and asked.role not in _ATTACKERS:
                 found = without(found, "jailbreak")
-            if (found := with_listed(found, asked.text, policy, lists)) is not CLEAN:
+            if looks_beside:
+                found = with_listed(found, text, policy, lists)
+            if found is not CLEAN:
                 verdict = joined(verdict, found)
         return verdict
 
@@ -100,7 +118,9 @@ class AnswerBench:
 
     def whole(self, text: str) -> Verdict:
         """The verdict on a whole text."""
-        verdict = without(self._safety.verdicts.of(text), "jailbreak")
+        verdict = self._safety.verdicts.of(text)
+        if verdict is not CLEAN:
+            verdict = without(verdict, "jailbreak")
         reader = self._lists.reader(self._policy)
         if reader is None:
             return verdict

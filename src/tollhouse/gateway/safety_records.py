@@ -9,6 +9,7 @@ from tollhouse.ledger.holds import Hold
 from tollhouse.safety.policy import OTHER, Decision, Policy
 from tollhouse.safety.results import BLOCKLISTS, PERSONAL, TOPICS
 from tollhouse.telemetry.metrics import Metrics
+from tollhouse.types.safety import CLEAN as NOTHING
 from tollhouse.types.safety import COMPLETION, DETECTIONS, HARMS, PROMPT, SEVERITIES
 
 Row = tuple[str, str, int, bool]
@@ -21,7 +22,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 def write_down(hold: Hold, metrics: Metrics, policy: Policy, decisions: Sequence[Decision]) -> None:
     """Tells a hold that is about to be resolved, and the metrics, what was decided of a prompt and of each choice."""
-    if all(decision.is_clean for decision in decisions):
+    if all(decision.verdict is NOTHING for decision in decisions):
         hold.safety = CLEAN
         return
     rows = tuple(dict.fromkeys([row for decision in decisions for row in _rows(decision)]))

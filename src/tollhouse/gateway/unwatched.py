@@ -15,8 +15,13 @@ class Unwatched:
     __slots__ = ()
 
     changes = cut = withheld = False
+    admits = True
     records: tuple[AttemptRecord, ...] = ()
     results = NO_RESULTS
+
+    def read_at_once(self, call: ChatCall) -> ChatCall | None:
+        """Nothing is read."""
+        return call
 
     async def read(self, call: ChatCall) -> ChatCall:
         """Nothing is read."""
@@ -24,6 +29,11 @@ class Unwatched:
 
     async def admit(self, hold: Hold) -> None:
         """Everybody is let in."""
+
+    def hear_at_once(self, reply: dict[str, Any], *, native: bool) -> dict[str, Any] | None:
+        """Nothing is heard."""
+        del native
+        return reply
 
     async def hear_reply(self, reply: dict[str, Any], *, native: bool) -> dict[str, Any]:
         """Nothing is heard."""

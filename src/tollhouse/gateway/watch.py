@@ -14,10 +14,11 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from tollhouse.dialects.client import ClientDialect, Counted, Writer
+from tollhouse.dialects.client import ClientDialect, Counted, Told, Writer
 from tollhouse.dialects.filtered import RESULTS
 from tollhouse.dialects.reported import PROMPT_SIDE
-from tollhouse.dialects.spoken import asked, asked_beside, said_in_reply
+from tollhouse.dialects.spoken import Asked, asked, asked_beside, said_in_reply
+from tollhouse.dialects.spoken_answers import only_text
 from tollhouse.gateway.ear import Chunk, Ear
 from tollhouse.gateway.gate import Visit
 from tollhouse.gateway.json_answers import asked_form
@@ -43,7 +44,7 @@ class Watch:
     """One exchange."""
 
     __slots__ = (
-        *("_choices", "_client", "_ear", "_ended", "_json_content", "_jury", "_policy", "_restorer", "_safety"),
+        *("_choices", "_client", "_ended", "_json_content", "_jury", "_policy", "_restorer", "_safety"),
         *("_sieve", "_told", "_vault"),
     )
 
@@ -52,7 +53,6 @@ class Watch:
         self._policy = policy
         self._client = client
         self._jury = Jury(safety, visit, policy, EVERYTHING if policy.completion.blocks else BATCH_CHARS)
-        self._ear = self._jury.ear
         self._sieve: Sieve | None = None
         self._vault: Vault | None = None
         self._restorer: Restorer | None = None
@@ -73,21 +73,35 @@ class Watch:
 
     # --- the prompt ------------------------------------------------------------------------------------------
 
+    def read_at_once(self, call: ChatCall) -> ChatCall | None:
+        """What `read` gives, where that waits for nothing; else None."""
+        if self._policy.masked or not self._jury.judge_at_once(_asked(call)):
+            return None
+        return self._taken(call)
+
     async def read(self, call: ChatCall) -> ChatCall:
         """Judges the prompt. The call as it goes on."""
-        texts = [*asked(call.body), *asked_beside(call)]
-        self._choices = call.body.get("n") or 1
+        texts = _asked(call)
         await self._jury.judge_prompt(texts)
         if self._policy.masked and not self._jury.prompt.blocked:
             call = await self._masked(call, weigh(texts))
-        return replace(call, native=None) if self.changes and call.native is not None else call
+        return self._taken(call)
+
+    def _taken(self, call: ChatCall) -> ChatCall:
+        self._choices = call.body.get("n") or 1
+        return replace(call, native=None) if call.native is not None and self.changes else call
 
     async def _masked(self, call: ChatCall, weight_chars: int) -> ChatCall:
         vault = self._vault = Vault(sorted(self._policy.masked))
         self._json_content = asked_form(call.body) is not None
         masked = await self._safety.beside_loop(weight_chars, lambda: mask_call(call, vault))
-        self._jury.show(list(asked(masked.body)))
+        self._jury.show(asked(masked.body))
         return masked
+
+    @property
+    def admits(self) -> bool:
+        """Whether `admit` would let the exchange go on at once."""
+        return self._jury.admits
 
     async def admit(self, hold: Hold) -> None:
         """Lets an exchange go on, or ends it: its hold is released then. Raises `ContentPolicyViolation`."""
@@ -95,9 +109,19 @@ class Watch:
 
     # --- a whole answer --------------------------------------------------------------------------------------
 
+    def hear_at_once(self, reply: dict[str, Any], *, native: bool) -> dict[str, Any] | None:
+        """What `hear_reply` gives of an answer that is one text, where that waits for nothing; else None."""
+        if native or self._vault is not None or PROMPT_RESULTS in reply:
+            return None
+        text = only_text(reply)
+        if text is None or not self._jury.judge_text(text):
+            return None
+        withheld = self._jury.withheld
+        return _without(reply, withheld) if withheld else reply
+
     async def hear_reply(self, reply: dict[str, Any], *, native: bool) -> dict[str, Any]:
         """Judges a whole answer. The answer as far as it may be said."""
-        ear = self._ear
+        ear = self._jury.ear
         if native:
             ear.report(self._client.reported(reply))
             said = list(self._client.heard(reply))
@@ -119,7 +143,7 @@ class Watch:
             hold_chars = LOOK_CHARS if self._policy.holds_back else 0
             if self._jury.gates_answers:
                 hold_chars = EVERYTHING
-            self._sieve = Sieve(self._ear, self._jury.allows, hold_chars, self._choices)
+            self._sieve = Sieve(self._jury.ear, self._jury.allows, hold_chars, self._choices)
         if self._vault:
             self._restorer = Restorer(self._vault, json_content=self._json_content)
         if self._sieve is not None or self._restorer is not None:
@@ -127,14 +151,16 @@ class Watch:
         return hear if note is None else lambda chunks: hear(note(chunks))
 
     def _hear(self, chunks: list[Chunk]) -> list[Chunk]:
+        ear = self._jury.ear
         for chunk in chunks:
-            self._ear.hear_chunk(chunk)
+            ear.hear_chunk(chunk)
         return chunks
 
     def _hear_native(self, chunks: list[Chunk]) -> list[Chunk]:
+        ear = self._jury.ear
         for chunk in chunks:
-            self._ear.hear(self._client.heard(chunk))
-            self._ear.report(self._client.reported(chunk))
+            ear.hear(self._client.heard(chunk))
+            ear.report(self._client.reported(chunk))
         return chunks
 
     def _sift(self, chunks: list[Chunk]) -> list[Chunk]:
@@ -176,7 +202,7 @@ class Watch:
         """What a stream is metered by where its host does not say: what was read of it, where some of that may be held
         back. It was generated for this client, who may have been kept from it or have left.
         """
-        return _Counted(writer, self._ear) if self._sieve is not None else writer
+        return _Counted(writer, self._jury.ear) if self._sieve is not None else writer
 
     @property
     def withheld(self) -> bool:
@@ -185,12 +211,13 @@ class Watch:
 
     def reports(self) -> Chunk:
         """What the upstream said of safety, as a chunk that says nothing else: for whoever keeps the answer."""
+        upstream = self._jury.ear.upstream
         choices = [
             {"index": choice, "delta": {}, "finish_reason": None, RESULTS: results}
-            for choice, results in self._ear.upstream.items()
+            for choice, results in upstream.items()
             if choice != PROMPT_SIDE
         ]
-        prompt = self._ear.upstream.get(PROMPT_SIDE)
+        prompt = upstream.get(PROMPT_SIDE)
         return {"choices": choices, **({PROMPT_RESULTS: prompt_filter_results(prompt)} if prompt is not None else {})}
 
     # --- what is told ----------------------------------------------------------------------------------------
@@ -206,7 +233,7 @@ class Watch:
         return {**others, PROMPT_RESULTS: self._jury.prompt_results, COMPLETION_RESULTS: told}
 
     @property
-    def results(self) -> Mapping[int, Mapping[str, Any]]:
+    def results(self) -> Mapping[int, Told]:
         """``content_filter_results`` of each choice."""
         return self._jury.results
 
@@ -223,6 +250,11 @@ def begin_watch(safety: Safety, visit: Visit, alias_policy: str, client: ClientD
     """The watch over a call of an alias."""
     policy = visit.snapshot.policies.of(visit.principal, alias_policy)
     return UNWATCHED if policy.is_off else Watch(safety, visit, policy, client)
+
+
+def _asked(call: ChatCall) -> list[Asked]:
+    """All the texts of a call."""
+    return asked(call.body) + asked_beside(call) if call.native is not None else asked(call.body)
 
 
 class _Counted:

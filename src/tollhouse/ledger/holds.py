@@ -67,12 +67,13 @@ class Hold:
         "undone",
     )
 
-    def __init__(self, books: Books, row: OpenHold, grip: Grip, bids: tuple[Bid, ...], landing: int) -> None:
+    def __init__(self, books: Books, row: OpenHold, grip: Grip, bids: tuple[Bid, ...]) -> None:
         self._books = books
         self._row = row
         self.grip = grip
         """What it has taken of the wallet."""
-        self._landing = landing
+        self._landing = 0
+        """The number of the last group that was queued; 0 before the first."""
         self._spend: Spend | None = None
         self._tx: int | None = None
         self.bids = bids
@@ -95,8 +96,16 @@ class Hold:
         """What the ledger wrote down when it was taken."""
         return self._row
 
+    def write(self) -> None:
+        """Queues what was taken. Where nobody asks for that first, it goes into one group with what comes of it: one
+        row is written then, once.
+        """
+        if not self._landing:
+            self._landing = self._books.journal.append((self._row,))
+
     def progress(self, bid: Bid, prompt_tokens: int, output_tokens: int) -> None:
         """The client has been given this much so far: what a crash would be charged by. Nobody waits for it."""
+        self.write()
         price = self._books.price_number(bid.price)
         self._books.journal.defer((MarkProgress(self._row.id, output_tokens, prompt_tokens, price, bid.target.id),))
 
@@ -134,7 +143,7 @@ class Hold:
             entries = ((self.grip.purse.account, -charge), (books.revenue, charge))
             self._tx = books.next_tx()
             group = (close, Post(self._tx, "charge", now_us, entries, row.id), spend)
-        self._landing = books.journal.append(group + self._counted() + books.costs(row.id, now_us, attempts))
+        self._append(group + self._counted() + books.costs(row.id, now_us, attempts))
         books.meter.record(bid.target, usage)
         return charge
 
@@ -146,7 +155,7 @@ class Hold:
         now_us = books.clock_us()
         close = CloseHold(self._row.id, RELEASED, now_us, attempts=attempts, safety=self.safety)
         costs = books.costs(self._row.id, now_us, attempts)
-        self._landing = books.journal.append((close, *self._counted(), *costs))
+        self._append((close, *self._counted(), *costs))
 
     def undo(self) -> None:
         """The answer that was charged never reached the client: gives the charge back, by entries of its own. Once."""
@@ -169,12 +178,17 @@ class Hold:
         back = Spend(-charge, windows, spend.day, spend.key, spend.target, spend.kind)
         self._landing = books.journal.append((post, back))
 
+    def _append(self, group: tuple[Op, ...]) -> None:
+        """Queues the end, and the beginning with it where that still rests."""
+        self._landing = self._books.journal.append(group if self._landing else (self._row, *group))
+
     def _counted(self) -> tuple[Op, ...]:
         row = self._row
         return (CountFindings(day_number(row.opened_at), row.key, self.found),) if self.found else ()
 
     def durable(self) -> Awaitable[None]:
         """Awaiting it returns when the last of these steps is on disk."""
+        self.write()
         return self._books.journal.durable(self._landing)
 
     def _resolve(self, state: str) -> None:

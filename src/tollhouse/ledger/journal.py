@@ -37,8 +37,9 @@ PATIENCE_S: Final = 5.0
 """How long a waiter waits for a store that does not write."""
 MAX_GROUPS: Final = 50_000
 """More than this waiting means that the store has not kept up for seconds: new work is refused."""
-FEW_GROUPS: Final = 4
-SPACING_S, MOST_SPACING_S = 0.0003, 0.003
+FEW_GROUPS: Final = 2
+SPACING_S: Final = 0.0006
+MOST_SPACING_S: Final = 0.003
 """A commit that carried more than a few groups is followed by a rest of so much for each, at most. Below that nobody
 waits for anything but the disk; above it, where requests wait for the processor anyway, each commit carries dozens, and
 its fixed cost (some 100 us) is shared by them.
@@ -124,13 +125,23 @@ class Journal:
 
     def _rested(self) -> None:
         self._resting = None
-        if self.appended > self.landed:
-            self._writer.kick()
+        self.flush()
 
     def _rested_long(self) -> None:
         self._resting_long = None
-        if self.appended > self.landed:
+        self.flush()
+
+    def flush(self) -> None:
+        """Calls the writer for what is queued, without waiting for it."""
+        if self.appended > self.landed and self._loop is not None:
             self._writer.kick()
+
+    def later(self, wait_s: float, function: Callable[[], None]) -> bool:
+        """Calls a function after a while. False, and no call, where the journal has not been started."""
+        if self._loop is None:
+            return False
+        self._loop.call_later(wait_s, function)
+        return True
 
     async def durable(self, number: int) -> None:
         """Returns when a group is on disk. Raises `StorageUnavailable` where that is not to be had soon, though it may

@@ -2,9 +2,12 @@
 
 Theory of operation
 -------------------
-`reserve` decides in the wallet and queues the hold; the hold is resolved synchronously (`ledger.holds`). Both change
-what is available at once; the journal makes them durable, and the pipeline waits for that where a client could
-otherwise be shown something that a crash would undo: for the hold before the first byte, the charge before the last.
+`reserve` decides in the wallet; the hold is resolved synchronously (`ledger.holds`). Both change what is available at
+once; the journal makes them durable, and the pipeline waits for that where a client could otherwise be shown something
+that a crash would undo: for the hold before the first byte, the charge before the last.
+
+A hold that nobody waits for rests outside of the journal, for one to two times `REST_S`: if it is resolved by then, as
+most are, it is written together with its end, as one row. A crash that loses it loses what nobody was shown.
 
 Money comes in through `post`. Whether a payment is there already is the database's decision, made in the transaction
 that records it: the same event, however often it is sent, is found there. Money that goes out is held first, like any
@@ -25,7 +28,7 @@ from tollhouse.ledger import movements
 from tollhouse.ledger.budgets import FOREVER_S
 from tollhouse.ledger.counting import Counting
 from tollhouse.ledger.holds import Hold, Meter
-from tollhouse.ledger.journal import Journal
+from tollhouse.ledger.journal import REST_S, Journal
 from tollhouse.ledger.movements import Movement, Posted
 from tollhouse.ledger.prices import Bid, PriceVersion
 from tollhouse.ledger.wallet import Grip, Purse, Shortage, Wallet
@@ -99,6 +102,10 @@ class Ledger:
         self._last_hold = opening.last_hold
         self._last_tx = opening.last_tx
         self._open: dict[int, Hold] = {}
+        """By number, rising."""
+        self._resting = False
+        self._rested_to = self._written_to = self._last_hold
+        """The last hold that the last rest met, and the last one that was not left to rest."""
         self._orgs: dict[int, str] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._counting = Counting(self.wallet, journal, store, clock_us)
@@ -141,9 +148,38 @@ class Ledger:
             input_bound=first.input_bound,
             price=self.price_number(first.price),
         )
-        hold = Hold(self, row, grip, bids, self.journal.append((row,)))
+        hold = Hold(self, row, grip, bids)
         self._open[row.id] = hold
+        if not self._resting:
+            self._rest()
         return hold
+
+    def _rest(self) -> None:
+        self._resting = self.journal.later(REST_S, self._rested)
+        if not self._resting:
+            self.write_holds()
+
+    def _rested(self) -> None:
+        """Queues the holds that have rested since before the last time."""
+        self.write_holds(self._rested_to)
+        self._rested_to = self._last_hold
+        self._resting = False
+        if self._written_to < self._last_hold:
+            self._rest()
+
+    def write_holds(self, last: int | None = None) -> None:
+        """Queues every open hold, or those up to one of them: none of these rests any longer."""
+        last = self._last_hold if last is None else last
+        resting = []
+        for number in reversed(self._open):
+            if number <= self._written_to:
+                break
+            if number <= last:
+                resting.append(self._open[number])
+        for hold in reversed(resting):
+            hold.write()
+        self._written_to = max(self._written_to, last)
+        self.journal.flush()
 
     def resolved(self, hold: Hold) -> None:
         """See `Books`."""

@@ -75,10 +75,12 @@ class Bounds:
     def available(self) -> int | None:
         """The most that a hold could take; None where nothing bounds it."""
         purse = self.purse
-        left = [window.limit - window.spent - window.held for window in self.windows]
-        if not purse.allow_debt:
-            left.append(purse.posted - purse.held)
-        return max(min(left), 0) if left else None
+        least = None if purse.allow_debt else purse.posted - purse.held
+        for window in self.windows:
+            left = window.limit - window.spent - window.held
+            if least is None or left < least:
+                least = left
+        return least if least is None or least > 0 else 0
 
 
 class Grip:

@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tollhouse.dialects.answers import is_json, json_object
+from tollhouse.dialects.answers import is_json
 from tollhouse.dialects.faults import fault_of_object, fault_of_reply
 from tollhouse.dialects.filtered import OLD_RESULTS, PROMPT, RESULTS
 from tollhouse.dialects.finish import BROKEN
 from tollhouse.dialects.headers import StaticHeads, host_headers
 from tollhouse.dialects.openai_plain import make_plain
 from tollhouse.dialects.openai_results import MODERATION, OLD_PROMPT, Found
-from tollhouse.dialects.replies import is_empty, says_something, split_reply, tidy_content, tidy_reply
+from tollhouse.dialects.replies import is_empty, json_object, says_something, split_reply, tidy_content, tidy_reply
 from tollhouse.dialects.sse import MAX_EVENT_BYTES, Event, EventParser
 from tollhouse.dialects.usage import ask_for_usage
 from tollhouse.dialects.whole_body import BLANK, BOM, WholeBody, is_events

@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from tollhouse.dialects.answers import AnswerReader, is_json, json_object
+from tollhouse.dialects.answers import AnswerReader, is_json
 from tollhouse.dialects.headers import StaticHeads, host_headers
-from tollhouse.dialects.replies import says_something, split_reply
+from tollhouse.dialects.replies import json_object, says_something, split_reply
 from tollhouse.dialects.responses.decode import read_reply, require_end, usage_in
 from tollhouse.dialects.responses.encode import Fit, encode_request
 from tollhouse.dialects.responses.events import OPENERS, Events, NativeEvents

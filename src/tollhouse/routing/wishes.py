@@ -43,7 +43,7 @@ def read_wishes(body: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> Wish
     """The wishes of a request; header names are lower-case. Raises `InvalidRequest`."""
     table = body.get("auto")
     prefer = body.get("prefer")
-    if table is None and prefer is None and headers.keys().isdisjoint(_HEADERS):
+    if table is None and prefer is None and not _in_headers(headers):
         return NONE
     if table is None:
         table = {}
@@ -63,9 +63,9 @@ def read_wishes(body: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> Wish
     )
 
 
-def has_wishes(body: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
+def has_wishes(body: dict[str, Any], headers: dict[bytes, bytes]) -> bool:
     """Whether a request says anything about routing, right or wrong."""
-    return "auto" in body or "prefer" in body or not headers.keys().isdisjoint(_HEADERS)
+    return "auto" in body or "prefer" in body or _in_headers(headers)
 
 
 def without_wishes(body: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +75,8 @@ def without_wishes(body: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name not in MEMBERS}
 
 
-_HEADERS: Final = (b"x-tollhouse-prefer", b"x-tollhouse-allow", b"x-tollhouse-deny")
+def _in_headers(headers: Mapping[bytes, bytes]) -> bool:
+    return b"x-tollhouse-prefer" in headers or b"x-tollhouse-allow" in headers or b"x-tollhouse-deny" in headers
 
 
 def _header(headers: Mapping[bytes, bytes], name: bytes) -> str:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace as struct_replace
 
 from tollhouse.safety.personal.kinds import DEFAULT_KINDS
@@ -71,17 +72,14 @@ class Decision(Value, frozen=True):
     """With what an upstream reported."""
     results: Results
     """What the client is told (``content_filter_results``). Shared: not to be changed. Empty where the mode is off."""
+    told: Results | msgspec.Raw
+    """The same as answers hold it: JSON already, where many answers are told the same."""
     filtered: tuple[Finding, ...] = ()
     """What the policy does not let through."""
     categories: tuple[str, ...] = ()
     """Those of ``filtered``, and those that an upstream filtered and that the policy governs; each once."""
     blocked: bool = False
     """Whether the text is to be withheld: something was filtered, or a judge that must be heard did not answer."""
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether nothing was found, and everybody answered."""
-        return self.verdict is CLEAN
 
 
 class Side(Value, frozen=True):
@@ -154,7 +152,7 @@ class Policy(Value, frozen=True):
         if upstream is not None:
             found = joined(found, upstream.verdict)
         results = told(rules.shape, found, decision.filtered, upstream)
-        return struct_replace(decision, verdict=found, results=results)
+        return struct_replace(decision, verdict=found, results=results, told=results)
 
     def _decide(self, verdict: Verdict, rules: Side, upstream: Upstream | None) -> Decision:
         if self.is_off:
@@ -167,7 +165,8 @@ class Policy(Value, frozen=True):
         categories = tuple(dict.fromkeys((*(finding.category for finding in filtered), *also)))
         unjudged = not self.closed.isdisjoint(verdict.failed)
         results = told(rules.shape, verdict, filtered, upstream)
-        return Decision(rules.shape.side, verdict, results, filtered, categories, bool(categories) or unjudged)
+        blocked = bool(categories) or unjudged
+        return Decision(rules.shape.side, verdict, results, results, filtered, categories, blocked)
 
 
 def _is_filtered(finding: Finding, rules: Side) -> bool:
@@ -329,7 +328,8 @@ class Policies:
         levels, barred = draft.levels[side], draft.barred[side]
         results = told(shape, CLEAN) if draft.mode != OFF_MODE else {}
         blocks = bool(barred or draft.closed) or min(levels.values()) <= HIGH
-        return Side(levels, barred, shape, Decision(side, CLEAN, results), blocks)
+        clean = Decision(side, CLEAN, results, msgspec.Raw(msgspec.json.encode(results)))
+        return Side(levels, barred, shape, clean, blocks)
 
 
 def _levels(row: PolicySettings) -> Mapping[str, int]:
@@ -341,7 +341,7 @@ def _levels(row: PolicySettings) -> Mapping[str, int]:
     if template is not None:
         level = ELSEWHERE if template.level is None else template.level
         levels |= dict.fromkeys(template.categories, level)
-        if template.categories is CATEGORIES:
+        if template.categories == CATEGORIES:
             levels[OTHER] = level
         stated = row.stated.intersection(GOVERNED)
     for name in stated:

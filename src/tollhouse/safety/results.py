@@ -13,6 +13,8 @@ The objects are shared between answers: nobody may change one.
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+import msgspec
+
 from tollhouse.safety.licences import URLS
 from tollhouse.safety.personal.kinds import KINDS
 from tollhouse.types.safety import (
@@ -105,7 +107,7 @@ def told(shape: Shape, verdict: Verdict, filtered: Iterable[Finding] = (), upstr
     return results
 
 
-def prompt_filter_results(results: Results) -> list[Results]:
+def prompt_filter_results(results: Results | msgspec.Raw) -> list[Results]:
     """The root member of an answer that tells of its prompt."""
     return [{"prompt_index": 0, "content_filter_results": results}]
 

@@ -5,10 +5,8 @@ that many operations touch (an account's balance, a day's usage) are added up fi
 a commit of many requests cheap.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
-from itertools import chain
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Final
 
 import apsw
 import msgspec
@@ -32,57 +30,68 @@ from tollhouse.types.ledger import (
 
 Group = tuple[Op | Call, ...]
 
-_USAGE_CLASSES = Usage.__struct_fields__
+_Ops = dict[type, list[Any]]
+"""Operations by their kind, those of each in their order."""
+
+_USAGE_CLASSES: Final = Usage.__struct_fields__
 """The columns of usage are named as its fields, and stand in their order."""
-_OPENED = OpenHold.__struct_fields__
+_OPENED: Final = OpenHold.__struct_fields__
 """So are those of a hold that is opened; the last, its price, is the closing row's own where both come together."""
-_CLOSED = (
-    *("state", "closed_at", "charge", "target", "price"),
-    *_USAGE_CLASSES,
-    *("interrupted", "clipped", "attempts", "safety"),
-)
-_OPEN = Insert("hold", _OPENED)
-_WHOLE = Insert("hold", (*_OPENED[:-1], *_CLOSED))
-_PROGRESS = "UPDATE hold SET progress = ?, input = ?, price = ?, target = ? WHERE id = ? AND state = 'open'"
-_CLOSE = f"UPDATE hold SET {', '.join(f'{name} = ?' for name in _CLOSED)} WHERE id = ?"  # noqa: S608 - our names
-_TX = Insert("tx", ("id", "kind", "at", "hold", "actor", "reason", "source", "external_id", "reverses"))
-_ENTRY = Insert("entry", ("tx", "account", "amount"))
-_POSTED = "UPDATE account SET posted = posted + ? WHERE id = ?"
-_SPEND = Insert(
+_ENDED: Final = ("state", "closed_at", "charge", "target", "price")
+"""So are these of `CloseHold`, from its second on."""
+_CLOSED: Final = (*_ENDED, *_USAGE_CLASSES, "interrupted", "clipped", "attempts", "safety")
+_OPEN: Final = Insert("hold", _OPENED)
+_WHOLE: Final = Insert("hold", (*_OPENED[:-1], *_CLOSED))
+_PLAIN: Final = Insert("hold", (*_OPENED[:-1], *_ENDED, "input", "output", "attempts"))
+"""A hold of whose end the other columns have their defaults, as of most."""
+_PROGRESS: Final = "UPDATE hold SET progress = ?, input = ?, price = ?, target = ? WHERE id = ? AND state = 'open'"
+_CLOSE: Final = f"UPDATE hold SET {', '.join(f'{name} = ?' for name in _CLOSED)} WHERE id = ?"  # noqa: S608 - our names
+_TX: Final = Insert("tx", [name for name in Post.__struct_fields__ if name != "entries"])
+"""Its columns are named as the fields too; the entries, the fourth, have rows of their own."""
+_ENTRY: Final = Insert("entry", ("tx", "account", "amount"))
+_POSTED: Final = "UPDATE account SET posted = posted + ? WHERE id = ?"
+_SPEND: Final = Insert(
     "spend", ("node", "window_start", "amount"), " ON CONFLICT DO UPDATE SET amount = amount + excluded.amount"
 )
-_USED = ("requests", *_USAGE_CLASSES, "charge")
-_USAGE = Insert(
+_USED: Final = ("requests", *_USAGE_CLASSES, "charge")
+_USAGE: Final = Insert(
     "usage_day",
     ("day", "key", "target", "kind", *_USED),
     f" ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in _USED)}",
 )
-_FOUND = Insert(
+_FOUND: Final = Insert(
     "safety_day",
     ("day", "key", "side", "category", "level", "filtered", "requests"),
     " ON CONFLICT DO UPDATE SET requests = requests + excluded.requests",
 )
-_ACCOUNT = "INSERT INTO account (id, name, allow_debt) VALUES (?, ?, ?)"
-_PRICE = (
+_ACCOUNT: Final = "INSERT INTO account (id, name, allow_debt) VALUES (?, ?, ?)"
+_PRICE: Final = (
     "INSERT INTO price (id, host, model, source, body, digest, effective_from) VALUES (?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (digest) DO NOTHING"
 )
-_CHAIN = "INSERT INTO chain (id, nodes, payer) VALUES (?, ?, ?)"
-_NOTHING = Usage()
-_encode = msgspec.json.Encoder().encode
+_CHAIN: Final = "INSERT INTO chain (id, nodes, payer) VALUES (?, ?, ?)"
+_NOTHING: Final = Usage()
+_NO_USAGE: Final = astuple(_NOTHING)
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def write_groups(db: apsw.Connection, groups: Iterable[Group]) -> None:
-    """Writes groups in their order. A `Call` runs after all that was appended before it."""
-    plain: list[Op] = []
-    for op in chain.from_iterable(groups):
-        if type(op) is Call:
-            write_ops(db, plain)
-            plain = []
-            run_call(db, op)
-        else:
-            plain.append(op)  # type: ignore[arg-type]  # all that is not a Call
-    write_ops(db, plain)
+    """Writes groups in their order. A `Call` runs after all that was appended before it. Raises what apsw does."""
+    ops: _Ops = {}
+    for group in groups:
+        for op in group:
+            kind = type(op)
+            if kind is Call:
+                _write(db, ops)
+                ops = {}
+                run_call(db, op)  # type: ignore[arg-type]  # as its type says
+                continue
+            found = ops.get(kind)
+            if found is None:
+                ops[kind] = [op]
+            else:
+                found.append(op)
+    _write(db, ops)
 
 
 def run_call(db: apsw.Connection, call: Call) -> None:
@@ -99,15 +108,24 @@ def run_call(db: apsw.Connection, call: Call) -> None:
         call.error = error
 
 
-def write_ops(db: apsw.Connection, ops: list[Op]) -> None:
-    """Writes operations. Raises what apsw does."""
-    by_kind: defaultdict[type, list[Op]] = defaultdict(list)
-    for op in ops:
-        kind = type(op)
-        by_kind[OpenHold if kind is CloseHold else kind].append(op)
-    for kind, write in _WRITERS:
-        if found := by_kind.get(kind):
-            write(db, found)
+def _write(db: apsw.Connection, ops: _Ops) -> None:
+    """Each kind in its turn: no row comes before what it refers to."""
+    if AddAccount in ops:
+        _accounts(db, ops[AddAccount])
+    if AddPrice in ops:
+        _prices(db, ops[AddPrice])
+    if AddChain in ops:
+        _chains(db, ops[AddChain])
+    if OpenHold in ops or CloseHold in ops:
+        _held(db, ops.get(OpenHold, []), ops.get(CloseHold, []))
+    if MarkProgress in ops:
+        _progressed(db, ops[MarkProgress])
+    if Post in ops:
+        _posted(db, ops[Post])
+    if Spend in ops:
+        _spent(db, ops[Spend])
+    if CountFindings in ops:
+        _found(db, ops[CountFindings])
 
 
 def _accounts(db: apsw.Connection, ops: list[AddAccount]) -> None:
@@ -123,33 +141,50 @@ def _chains(db: apsw.Connection, ops: list[AddChain]) -> None:
     db.executemany(_CHAIN, [(op.id, _encode(op.nodes).decode(), op.payer) for op in ops])
 
 
-def _held(db: apsw.Connection, ops: list[OpenHold | CloseHold]) -> None:
+def _held(db: apsw.Connection, opens: list[OpenHold], closes: list[CloseHold]) -> None:
     """Holds that are opened, closed, or both within the batch, as most are: these are one insert."""
-    closing = {op.id: op for op in ops if type(op) is CloseHold}
-    opened, whole = [], []
-    for op in ops:
-        if type(op) is OpenHold:
-            close = closing.pop(op.id, None)
-            if close is None:
-                opened.append(astuple(op))
-            else:
-                whole.append((*astuple(op)[:-1], *_close_row(close)))
+    closing: dict[int, CloseHold] = {op.id: op for op in closes}
+    opened: list[Any] = []
+    plain: list[Any] = []
+    whole: list[Any] = []
+    for op in opens:
+        values = astuple(op)
+        close = closing.pop(op.id, None)
+        if close is None:
+            opened.extend(values)
+            continue
+        ended, usage, rest = _end(close)
+        if usage == (usage[0], 0, 0, usage[3], 0, 0, 0, 0, 0, 0) and rest[0] == rest[1] == 0 and not rest[3]:
+            rows, rest = plain, (usage[0], usage[3], rest[2])
+        else:
+            rows, rest = whole, usage + rest
+        rows.extend(values[:-1])
+        rows.extend(ended)
+        rows.extend(rest)
     _OPEN.run(db, opened)
+    _PLAIN.run(db, plain)
     _WHOLE.run(db, whole)
     if closing:
-        before = db.total_changes()
-        db.executemany(_CLOSE, [(*_close_row(op), op.id) for op in closing.values()])
-        if db.total_changes() - before != len(closing):
-            raise apsw.ConstraintError("a hold that is to be resolved is not there")
+        _close(db, list(closing.values()))
 
 
-def _close_row(op: CloseHold) -> tuple[Any, ...]:
+def _end(op: CloseHold) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
+    """The values of `_CLOSED`: before those of usage, of usage, and after them."""
+    values = astuple(op)
     attempts = _encode(op.attempts).decode() if op.attempts else "[]"
-    return (
-        *(op.state, op.closed_at, op.charge, op.target, op.price),
-        *astuple(op.usage or _NOTHING),
-        *(op.interrupted, op.clipped, attempts, op.safety),
-    )
+    return values[1:6], astuple(op.usage or _NOTHING), (values[7], values[8], attempts, values[10])
+
+
+def _close(db: apsw.Connection, ops: list[CloseHold]) -> None:
+    """Holds that were opened by a batch before."""
+    before = db.total_changes()
+    rows = []
+    for op in ops:
+        ended, usage, rest = _end(op)
+        rows.append(ended + usage + rest + (op.id,))
+    db.executemany(_CLOSE, rows)
+    if db.total_changes() - before != len(ops):
+        raise apsw.ConstraintError("a hold that is to be resolved is not there")
 
 
 def _progressed(db: apsw.Connection, ops: list[MarkProgress]) -> None:
@@ -157,46 +192,69 @@ def _progressed(db: apsw.Connection, ops: list[MarkProgress]) -> None:
 
 
 def _posted(db: apsw.Connection, ops: list[Post]) -> None:
-    txs, entries = [], []
-    sums: defaultdict[int, int] = defaultdict(int)
+    txs: list[Any] = []
+    entries: list[Any] = []
+    sums: dict[int, int] = {}
     for op in ops:
-        txs.append((op.id, op.kind, op.at, op.hold, op.actor, op.reason, op.source, op.external_id, op.reverses))
+        values = astuple(op)
+        txs.extend(values[:3])
+        txs.extend(values[4:])
         for account, amount in op.entries:
-            entries.append((op.id, account, amount))
-            sums[account] += amount
+            entries.extend((op.id, account, amount))
+            sums[account] = sums.get(account, 0) + amount
     _TX.run(db, txs)
     _ENTRY.run(db, entries)
     db.executemany(_POSTED, [(amount, account) for account, amount in sums.items()])
 
 
+class _Line:
+    """What a line of ``usage_day`` grows by."""
+
+    __slots__ = ("charge", "requests", "usages")
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.usages: list[tuple[int, ...]] = []
+        self.charge = 0
+
+
 def _spent(db: apsw.Connection, ops: list[Spend]) -> None:
-    windows: defaultdict[tuple[int, int], int] = defaultdict(int)
-    used: defaultdict[tuple[int, int, str, str], list[tuple[int, ...]]] = defaultdict(list)
+    spent: dict[tuple[tuple[int, int], ...], int] = {}
+    lines: dict[tuple[Any, ...], _Line] = {}
     for op in ops:
-        amount, close = op.amount, op.close
-        for place in op.windows:
-            windows[place] += amount
-        usage = close.usage if close is not None else None
-        used[op.day, op.key, op.target, op.kind].append((close is not None, *astuple(usage or _NOTHING), amount))
-    _SPEND.run(db, [(*place, amount) for place, amount in windows.items()])
-    _USAGE.run(db, [(*place, *map(sum, zip(*rows, strict=True))) for place, rows in used.items()])
+        values = astuple(op)
+        amount: int = values[0]
+        spent[values[1]] = spent.get(values[1], 0) + amount
+        place = values[2:6]
+        line = lines.get(place)
+        if line is None:
+            line = lines[place] = _Line()
+        line.charge += amount
+        if op.close is not None:
+            line.requests += 1
+            line.usages.append(astuple(op.close.usage or _NOTHING))
+    sums: dict[tuple[int, int], int] = {}
+    for windows, amount in spent.items():  # many requests have the same windows
+        for window in windows:
+            sums[window] = sums.get(window, 0) + amount
+    rows: list[Any] = []
+    for window, amount in sums.items():
+        rows.extend((*window, amount))
+    _SPEND.run(db, rows)
+    rows = []
+    for place, line in lines.items():
+        usage = [sum(column) for column in zip(*(line.usages or [_NO_USAGE]), strict=True)]
+        rows.extend((*place, line.requests, *usage, line.charge))
+    _USAGE.run(db, rows)
 
 
 def _found(db: apsw.Connection, ops: list[CountFindings]) -> None:
-    counts: defaultdict[tuple[Any, ...], int] = defaultdict(int)
+    counts: dict[tuple[Any, ...], int] = {}
     for op in ops:
         for row in op.rows:
-            counts[op.day, op.key, *row] += 1
-    _FOUND.run(db, [(*place, count) for place, count in counts.items()])
-
-
-_WRITERS: tuple[tuple[type, Callable[[apsw.Connection, list[Any]], None]], ...] = (
-    (AddAccount, _accounts),
-    (AddPrice, _prices),
-    (AddChain, _chains),
-    (OpenHold, _held),
-    (MarkProgress, _progressed),
-    (Post, _posted),
-    (Spend, _spent),
-    (CountFindings, _found),
-)
+            place = (op.day, op.key, *row)
+            counts[place] = counts.get(place, 0) + 1
+    values: list[Any] = []
+    for place, count in counts.items():
+        values += (*place, count)
+    _FOUND.run(db, values)

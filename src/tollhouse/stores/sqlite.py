@@ -26,6 +26,8 @@ from tollhouse.stores.schema import MIGRATIONS
 _PATIENCE_S = 2.0
 _PACE_S = 0.01
 _WAL_PAGES = 4000
+_STATEMENTS = 200
+"""More than the statements of a batch (`stores.rows`): each is compiled once."""
 _REFUSED = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.RangeError, apsw.SQLError)
 """What a statement is refused for by what it says; every other error is the database's condition."""
 _UNFIT = (OverflowError, TypeError, ValueError)
@@ -55,10 +57,11 @@ class SqliteStore:
         self._in_doubt = False
 
     def _connect(self) -> apsw.Connection:
-        db = apsw.Connection(str(self.path))
+        db = apsw.Connection(str(self.path), statementcachesize=_STATEMENTS)
         db.set_busy_timeout(int(_PATIENCE_S * 1000))
         self._enter_wal(db)
-        for pragma in ("synchronous=FULL", "foreign_keys=ON", "mmap_size=0", f"wal_autocheckpoint={_WAL_PAGES}"):
+        pragmas = ("synchronous=FULL", "foreign_keys=ON", "mmap_size=0", "temp_store=MEMORY")
+        for pragma in (*pragmas, f"wal_autocheckpoint={_WAL_PAGES}"):
             db.execute(f"PRAGMA {pragma}")
         return db
 

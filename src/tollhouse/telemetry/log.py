@@ -1,6 +1,6 @@
 """Structured log lines: one event, one line of JSON, written off the request path.
 
-Records are queued in memory and handed over by `flush`, which the server's sweep calls, or the record that fills the
+Lines are queued in memory and handed over by `flush`, which the server's sweep calls, or the line that fills the
 queue. Once `start` is called a thread of their own writes them, so that a reader who has stopped reading holds nobody:
 the queue is bounded, and what does not fit, or a dead sink does not take, is dropped and counted. Strings are
 JSON-escaped, so no value can break out of its line or colour a terminal (control characters, ANSI, bidi marks).
@@ -13,6 +13,7 @@ import time
 from typing import IO, Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from tollhouse.telemetry.redact import redact
 
@@ -20,7 +21,7 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 _FLUSH_LINES: Final = 512
 _MAX_BATCHES: Final = 40
 _MAX_TEXT: Final = 2_000
-_ENCODER: Final = msgspec.json.Encoder(enc_hook=str)
+_encode: Final = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def _escape(line: bytes) -> bytes:
@@ -36,6 +37,22 @@ def _code_units(character: str) -> str:
     return "".join([f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2)])
 
 
+class AccessLine(Struct):
+    """What is said of every request, in this order. No field can hold a credential."""
+
+    at: float
+    level: str
+    event: str
+    request_id: str
+    method: str
+    route: str
+    status: int
+    ms: float
+    bytes_in: int
+    bytes_out: int
+    client: str
+
+
 class Log:
     """The process's log. ``sink`` is a binary stream; the default is standard error."""
 
@@ -46,7 +63,7 @@ class Log:
         self._access = access and self._threshold <= LEVELS.index("info")
         self._text = text
         self._sink = sink if sink is not None else _unbuffered(sys.stderr.buffer)
-        self._records: list[dict[str, Any]] = []
+        self._lines: list[bytes] = []
         self._batches: queue.Queue[tuple[bytes, int]] | None = None
         self.dropped = 0
 
@@ -69,31 +86,40 @@ class Log:
         if LEVELS.index(level) < self._threshold:
             return
         safe = {key: redact(value[:_MAX_TEXT]) if isinstance(value, str) else value for key, value in fields.items()}
-        self._queue({"at": round(time.time(), 3), "level": level, "event": name, **safe})
+        record = {"at": round(time.time(), 3), "level": level, "event": name, **safe}
+        self._queue(_render(record) if self._text else _encode(record) + b"\n")
 
-    def access(self, record: dict[str, Any]) -> None:
-        """Queues the line of one request. The caller builds it from fields that cannot hold a credential."""
-        if self._access:
-            self._queue(record)
+    def access(self, line: AccessLine, notes: dict[str, object]) -> None:
+        """Queues the line of one request. ``notes`` are further members of it, none of which ``line`` has."""
+        if not self._access:
+            return
+        data = _encode(line)
+        if notes:
+            data = b"%b,%b" % (data[:-1], _encode(notes)[1:])
+        self._queue(_render(msgspec.json.decode(data)) if self._text else data + b"\n")
 
-    def _queue(self, record: dict[str, Any]) -> None:
-        self._records.append(record)
-        if len(self._records) >= _FLUSH_LINES:
+    def _queue(self, line: bytes) -> None:
+        # A line is written out at once, while what it says is at hand: a queue of dictionaries is what a collector of
+        # garbage looks through.
+        self._lines.append(line)
+        if len(self._lines) >= _FLUSH_LINES:
             self.flush()
 
     def flush(self) -> None:
         """Hands over what is queued. A broken sink loses the lines, not the process."""
-        records, self._records = self._records, []
-        if not records:
+        lines, self._lines = self._lines, []
+        if not lines:
             return
-        data = b"".join(map(_render, records)) if self._text else _escape(_ENCODER.encode_lines(records))
+        data = b"".join(lines)
+        if not self._text:
+            data = _escape(data)
         if self._batches is None:
-            self._write(data, len(records))
+            self._write(data, len(lines))
             return
         try:
-            self._batches.put_nowait((data, len(records)))
+            self._batches.put_nowait((data, len(lines)))
         except queue.Full:
-            self.dropped += len(records)
+            self.dropped += len(lines)
 
     def _drain(self, batches: "queue.Queue[tuple[bytes, int]]") -> None:
         while True:
@@ -123,5 +149,5 @@ def _render(record: dict[str, Any]) -> bytes:
     at = time.strftime("%H:%M:%S", time.localtime(record.pop("at", time.time())))
     level = record.pop("level", "info")
     name = record.pop("event", "")
-    rest = " ".join([f"{key}={_escape(_ENCODER.encode(value)).decode()}" for key, value in record.items()])
+    rest = " ".join([f"{key}={_escape(_encode(value)).decode()}" for key, value in record.items()])
     return f"{at} {level:7} {name} {rest}\n".encode()

@@ -5,7 +5,6 @@ The request path adds to plain integers in dictionaries; prometheus-client turns
 free text, so the number of series is bounded; `REGISTERED` is the list the documentation is checked against.
 """
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -21,6 +20,7 @@ COUNTERS: Final = {
     "tollhouse_attempts": ("Attempts at an upstream, by how they ended: ok or an error code.", ("host", "outcome")),
     "tollhouse_answers_broken_off": ("Answers that failed after their first content.", ("host", "code")),
     "tollhouse_tokens": ("Tokens metered, by class.", ("host", "model", "class")),
+    "tollhouse_images": ("Images made, where they are priced by the piece.", ("host", "model")),
     "tollhouse_estimated_usage": ("Answers whose upstream gave no usage, so that tokens were estimated.", ("host",)),
     "tollhouse_client_disconnects": ("Requests whose client left before the end.", ("route",)),
     "tollhouse_config_reloads": ("Reads of a changed configuration.", ("result",)),
@@ -67,13 +67,33 @@ REGISTERED: Final = (*COUNTERS, *HISTOGRAMS, *GAUGES)
 Sample = tuple[str, tuple[str, ...], float]
 
 
+class Durations:
+    """How long something took, each time."""
+
+    __slots__ = ("buckets", "total_s")
+
+    def __init__(self) -> None:
+        self.buckets = [0] * (len(BOUNDS_S) + 1)
+        """How many were no longer than each of `BOUNDS_S`, and longer than the one before; the last: than any."""
+        self.total_s = 0.0
+
+    def add(self, value_s: float) -> None:
+        """Records one."""
+        at = 0
+        for bound_s in BOUNDS_S:  # most are found early, where `bisect` would go by way of the middle
+            if value_s <= bound_s:
+                break
+            at += 1
+        self.buckets[at] += 1
+        self.total_s += value_s
+
+
 class Metrics(Collector):
     """The numbers. ``sources`` yield samples of gauges and of counters kept elsewhere, when asked."""
 
     def __init__(self) -> None:
         self.counts: defaultdict[tuple[str, ...], int] = defaultdict(int)
-        self._durations: dict[tuple[str, str], list[float]] = {}
-        """How many fell into each bucket; the last item is their sum."""
+        self._durations: dict[tuple[str, str], Durations] = {}
         self.sources: list[Callable[[], Iterator[Sample]]] = []
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -85,11 +105,10 @@ class Metrics(Collector):
     def observe(self, name: str, label: str, value_s: float) -> None:
         """Records a duration in seconds."""
         key = (name, label)
-        row = self._durations.get(key)
-        if row is None:
-            row = self._durations[key] = [0.0] * (len(BOUNDS_S) + 2)
-        row[bisect_left(BOUNDS_S, value_s)] += 1
-        row[-1] += value_s
+        durations = self._durations.get(key)
+        if durations is None:
+            durations = self._durations[key] = Durations()
+        durations.add(value_s)
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily]:
         """Called by prometheus-client for each scrape."""
@@ -107,9 +126,9 @@ class Metrics(Collector):
     def _histograms(self) -> Iterator[HistogramMetricFamily]:
         for name, (text, labels) in HISTOGRAMS.items():
             family = HistogramMetricFamily(name, text, labels=labels)
-            for (own, label), (*buckets, total_s) in self._durations.items():
+            for (own, label), durations in self._durations.items():
                 if own == name:
-                    family.add_metric([label], _cumulative(buckets), total_s)
+                    family.add_metric([label], _cumulative(durations.buckets), durations.total_s)
             yield family
 
     def render(self) -> bytes:
@@ -117,9 +136,9 @@ class Metrics(Collector):
         return generate_latest(self._registry)
 
 
-def _cumulative(buckets: list[float]) -> list[tuple[str, float]]:
-    total = 0.0
-    rows = []
+def _cumulative(buckets: list[int]) -> list[tuple[str, float]]:
+    total = 0
+    rows: list[tuple[str, float]] = []
     for bound, count in zip((*map(str, BOUNDS_S), "+Inf"), buckets, strict=True):
         total += count
         rows.append((bound, total))

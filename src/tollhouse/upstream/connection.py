@@ -23,7 +23,7 @@ from tollhouse.errors import (
 )
 from tollhouse.types.wire import Timeouts
 from tollhouse.upstream.faults import tls_fault
-from tollhouse.upstream.heads import check_reply, gather_fields
+from tollhouse.upstream.heads import add_field, check_reply
 from tollhouse.upstream.reply import Reply
 
 SLICE_BYTES: Final = 64 * 1024
@@ -32,6 +32,7 @@ SLICE_BYTES: Final = 64 * 1024
 INBOX_BYTES: Final = 64 * 1024
 """The most that one read takes in."""
 
+_now: Final = monotonic
 _MOST_INFORMATIONAL: Final = 8
 _MOST_PARTS: Final = 64
 _SENDING, _WAITING, _FLOWING = range(3)
@@ -60,21 +61,25 @@ class Connection(asyncio.BufferedProtocol):
     """``begin`` starts an exchange; its `Reply` fills as bytes come; ``check`` is called by the pool's sweep."""
 
     __slots__ = (
-        "_active_at", "_ample", "_bodiless", "_choked", "_deadline", "_feed", "_fields", "_inbox", "_informational",
-        "_keep", "_limits", "_loop", "_owner", "_parser", "_parts", "_phase", "_reply", "_room", "_transport",
-        "_until_close", "dead", "idle_since", "on_body", "paused", "served", "timeouts", "unread",
+        "_active_at", "_ample", "_bodiless", "_buffer_cap", "_choked", "_deadline", "_feed", "_fields", "_head",
+        "_head_cap", "_inbox", "_informational", "_keep", "_limits", "_loop", "_owner", "_parser", "_parts", "_phase",
+        "_reply", "_room", "_transport", "_until_close", "dead", "idle_since", "on_body", "paused", "served",
+        "timeouts", "unread",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits, inbox: memoryview) -> None:
         self._loop = loop
         self._limits = limits
+        self._head_cap = limits.max_header_bytes
+        self._buffer_cap = limits.buffer_bytes
         # Sockets of one loop are read in turn and the parser copies what it keeps, so all of them share one inbox.
         self._inbox = inbox
         self._ample = limits.buffer_bytes - len(inbox)  # up to so many bytes unread, a read may fill the inbox
         self._owner: Owner | None = None
         self._parts: list[bytes] = []
         self.on_body = self._parts.append  # the parser calls the list itself: no Python frame for a body chunk
-        self._fields: list[tuple[bytes, bytes]] = []
+        self._head: dict[bytes, bytes] | None = None  # that is being read
+        self._fields = 0  # it has so far
         self._reply: Reply | None = None
         self._keep = False
         self._choked = False
@@ -103,11 +108,12 @@ class Connection(asyncio.BufferedProtocol):
         self.timeouts = timeouts
         self._deadline = deadline
         self._bodiless = bodiless
-        self._room = self._limits.max_header_bytes
-        self._fields = []
+        self._room = self._head_cap
+        self._head = {}
+        self._fields = 0
         self._informational = 0
         self._keep = self._until_close = False
-        self._active_at = monotonic()
+        self._active_at = _now()
         if len(body) <= SLICE_BYTES:
             self._phase = _WAITING
             self._transport.write(head + body if body else head)
@@ -127,10 +133,10 @@ class Connection(asyncio.BufferedProtocol):
             if reply.opened or reply.fault is not None:
                 return
             self._transport.write(view[start : start + SLICE_BYTES])
-            self._active_at = monotonic()
+            self._active_at = _now()
         while self._choked and not reply.opened and reply.fault is None:
             await reply.arrival()
-        self._phase, self._active_at = _WAITING, monotonic()
+        self._phase, self._active_at = _WAITING, _now()
 
     def check(self, now: float) -> None:
         """Fails the exchange if one of its timeouts has passed."""
@@ -184,7 +190,7 @@ class Connection(asyncio.BufferedProtocol):
     def resume(self) -> None:
         """Reads from the socket again; the upstream's silence is counted from now."""
         self.paused = False
-        self._active_at = monotonic()
+        self._active_at = _now()
         if not self.dead and not self._transport.is_closing():  # uvloop refuses on a socket that is about to be lost
             self._transport.resume_reading()
 
@@ -199,7 +205,7 @@ class Connection(asyncio.BufferedProtocol):
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # the protocol's signature
         """Where the socket's next bytes go: never more than the reader's buffer still has room for."""
         unread = self.unread
-        return self._inbox if unread <= self._ample else self._inbox[: self._limits.buffer_bytes - unread]
+        return self._inbox if unread <= self._ample else self._inbox[: self._buffer_cap - unread]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes from the upstream: the hot path of every stream."""
@@ -217,9 +223,9 @@ class Connection(asyncio.BufferedProtocol):
         except (HttpParserError, HttpParserUpgrade) as error:
             self._spoil(reply, error)
         if len(parts) != before:
-            self._active_at = monotonic()
+            self._active_at = _now()
             self._phase = _FLOWING
-            self._room = self._limits.max_header_bytes
+            self._room = self._head_cap
             self._hold(nbytes)
         elif not reply.ended:
             self._spend(nbytes)
@@ -256,28 +262,32 @@ class Connection(asyncio.BufferedProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of a head, or of a trailer, which nobody looks at (RFC 9112 section 7.1.2 allows it)."""
-        self._fields.append((name, value))
+        head = self._head
+        if head is not None:
+            self._fields += 1
+            if self._fields <= self._limits.max_headers:  # judged at the end of the head; no more of it is kept
+                add_field(head, name, value)
 
     def on_headers_complete(self) -> None:
         """The end of a head, interim or final."""
-        reply = self._reply
-        if reply is None:
+        reply, head = self._reply, self._head
+        if reply is None or head is None:
             raise UpstreamProtocol("The upstream answered before it was asked.")
-        parser, fields, status = self._parser, self._fields, self._parser.get_status_code()
-        self._fields = []
-        if len(fields) > self._limits.max_headers:
+        parser, status = self._parser, self._parser.get_status_code()
+        if self._fields > self._limits.max_headers:
             raise UpstreamProtocol("The upstream's answer has too many headers.")
         if 100 <= status < 200:
             self._pass_interim(status)
             return
-        version, head = parser.get_http_version(), gather_fields(fields)
+        self._head = None
+        version = parser.get_http_version()
         check_reply(status, version, head)
         reply.status, reply.head, reply.opened = status, head, True
         # A request that is still being sent cannot be followed by another (RFC 9112 section 9.5).
         self._keep = version == "1.1" and self._phase != _SENDING and parser.should_keep_alive()
         self._until_close = b"content-length" not in head and b"transfer-encoding" not in head
         if self._phase == _SENDING:
-            self._phase, self._active_at = _WAITING, monotonic()
+            self._phase, self._active_at = _WAITING, _now()
         if self._bodiless:
             # The parser cannot be told that a reply to HEAD has no body: stop it here, and do not use it again.
             reply.ended = True
@@ -304,9 +314,9 @@ class Connection(asyncio.BufferedProtocol):
             self._parse(reply, data[room:])
         elif size > room:
             self._keep = False
-        self._room = self._limits.max_header_bytes
+        self._room = self._head_cap
         if self._parts:
-            self._active_at = monotonic()
+            self._active_at = _now()
             self._phase = _FLOWING
             self._hold(size)
         reply.wake()
@@ -333,7 +343,7 @@ class Connection(asyncio.BufferedProtocol):
         parts = self._parts
         if len(parts) > _MOST_PARTS:  # many tiny chunks: their objects would outweigh their bytes
             parts[:] = [b"".join(parts)]
-        if self.unread >= self._limits.buffer_bytes and not self.paused and not self.dead:
+        if self.unread >= self._buffer_cap and not self.paused and not self.dead:
             self.paused = True
             self._transport.pause_reading()
 
@@ -346,6 +356,8 @@ class Connection(asyncio.BufferedProtocol):
     def _pass_interim(self, status: int) -> None:
         """RFC 9110 section 15.2: interim replies are skipped. Switching protocols was never asked for."""
         self._informational += 1
+        self._head = {}
+        self._fields = 0
         if status == 101:
             raise UpstreamProtocol("The upstream switched protocols, which was not asked for.")
         if self._informational > _MOST_INFORMATIONAL:
@@ -363,7 +375,7 @@ class Connection(asyncio.BufferedProtocol):
             self.kill()
         elif reply.opened:
             self.fail(UpstreamInterrupted("The upstream broke off its answer."))
-        elif self._room < self._limits.max_header_bytes:
+        elif self._room < self._head_cap:
             self.fail(UpstreamInterrupted("The upstream broke off its answer in the middle of the head."))
         elif isinstance(error, ssl.SSLError):
             self.fail(tls_fault(error))

@@ -5,7 +5,7 @@ smuggle another (RFC 9112 section 11.2); a reply whose framing could be read in 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from tollhouse.errors import InternalError, UpstreamProtocol, UpstreamRedirect
@@ -78,16 +78,12 @@ class Heads:
 _FRAMING: Final = frozenset({b"transfer-encoding", b"content-encoding"})
 
 
-def gather_fields(fields: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Lower-case names; repeated fields joined by ``, `` (RFC 9110 section 5.3)."""
-    head = {name.lower(): value for name, value in fields}
-    if len(head) == len(fields):
-        return head
-    head = {}
-    for name, value in fields:
-        key = name.lower()
-        head[key] = head[key].rstrip(b" \t") + b", " + value if key in head else value
-    return head
+def add_field(head: dict[bytes, bytes], name: bytes, value: bytes) -> None:
+    """Puts a field into a head: lower-case names; repeated fields joined by ``, `` (RFC 9110 section 5.3)."""
+    key = name.lower()
+    if key in head:
+        value = head[key].rstrip(b" \t") + b", " + value
+    head[key] = value
 
 
 def decode_head(head: Mapping[bytes, bytes]) -> dict[str, str]:

@@ -45,6 +45,7 @@ from tollhouse.upstream.heads import Heads
 from tollhouse.upstream.origin import Origin, Proxy
 from tollhouse.upstream.reply import Reply
 
+_now: Final = monotonic
 _SLOWEST_SWEEP_S: Final = 0.25
 _FASTEST_SWEEP_S: Final = 0.005
 
@@ -126,7 +127,7 @@ class Pool:
         head = self._heads.encode(outgoing)
         if timeouts is not self._timeouts:
             self._quicken(timeouts)
-        deadline = monotonic() + timeouts.total_s
+        deadline = _now() + timeouts.total_s
         for again in (False, True):
             connection = (None if again else self._warmest()) or await self._obtain(timeouts)
             self._active.add(connection)
@@ -188,7 +189,7 @@ class Pool:
         if self._retired:
             connection.kill()
             return
-        connection.idle_since = monotonic()
+        connection.idle_since = _now()
         self._idle[connection] = None
         if self._expirer is None:
             self._expirer = asyncio.get_running_loop().call_later(self.limits.idle_expiry_s, self._expire)
@@ -208,7 +209,7 @@ class Pool:
 
     async def _obtain(self, timeouts: Timeouts) -> Connection:
         """A connection for a request that found none idle: a new one, or in a full pool the next to come free."""
-        until = monotonic() + min(timeouts.connect_s, timeouts.total_s)
+        until = _now() + min(timeouts.connect_s, timeouts.total_s)
         while True:
             if self._places > 0:
                 self._places -= 1
@@ -223,7 +224,7 @@ class Pool:
         """A new connection in a place already taken."""
         with ExitStack() as undo:
             undo.callback(self._free_place)
-            connection = await self._dialer.dial(until - monotonic())
+            connection = await self._dialer.dial(until - _now())
             connection.adopt(self)
             undo.pop_all()
         self.connects += 1
@@ -239,7 +240,7 @@ class Pool:
         with ExitStack() as undo:
             undo.callback(self._forgo, turn)
             try:
-                async with asyncio.timeout(until - monotonic()):
+                async with asyncio.timeout(until - _now()):
                     won = await turn
             except TimeoutError:
                 raise UpstreamTimeout("No connection to the upstream came free in time.") from None
@@ -285,7 +286,7 @@ class Pool:
             self._sweeper = asyncio.get_running_loop().call_later(pace_s, self._sweep)
 
     def _sweep(self) -> None:
-        now = monotonic()
+        now = _now()
         for connection in list(self._active):
             connection.check(now)
         self._sweeper = None
@@ -295,7 +296,7 @@ class Pool:
 
     def _expire(self) -> None:
         self._expirer = None
-        newest_allowed = monotonic() - self.limits.idle_expiry_s
+        newest_allowed = _now() - self.limits.idle_expiry_s
         for connection in list(self._idle):
             if connection.idle_since > newest_allowed:
                 wait_s = connection.idle_since - newest_allowed

@@ -74,9 +74,11 @@ class Integer:
 
 
 class Number:
-    """A number within bounds, both included."""
+    """A number within bounds, both included. They are told as they are written: a compiler that took them for floats
+    would make "0.0" of 0.
+    """
 
-    def __init__(self, low: float, high: float) -> None:
+    def __init__(self, low: Any, high: Any) -> None:
         self.low = low
         self.high = high
         self.kind = "a decimal"

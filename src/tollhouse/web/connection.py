@@ -22,38 +22,22 @@ be a half-close by a client that still reads (RFC 9112 section 9.6). It is taken
 import asyncio
 import socket
 from collections import deque
-from collections.abc import Callable, Coroutine
 from time import monotonic
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 import httptools
 
 from tollhouse.errors import Fault, HeadersTooLarge, InvalidRequest, Overloaded, RequestTimeout
 from tollhouse.web.exchange import Exchange
-from tollhouse.web.judge import Load, judge_head, too_large
+from tollhouse.web.host import Host, Runner
+from tollhouse.web.judge import NAMES, SINGLETONS, judge_head, too_large
+from tollhouse.web.repeats import Repeats
 from tollhouse.web.upgrades import body_follows, parser_behind
 
-_USUAL: Final = (b"authorization", b"connection", b"content-length", b"content-type", b"host", b"user-agent")
-_NAMES: Final = {spelling: name for name in _USUAL for spelling in (name, name.title())}
+_now: Final = monotonic
 _METHODS: Final = {b"GET": "GET", b"POST": "POST"}
-_SINGLETONS: Final = {b"host", b"authorization", b"x-api-key", b"content-type", b"content-encoding", b"origin"}
 _CHUNK_OVERHEAD_BYTES: Final = 256 * 1024
 """Room for one read of the socket, whose bytes are counted before it is known what they are."""
-
-
-class Host(Load, Protocol):
-    """What a connection needs of its server."""
-
-    draining: bool
-
-    def opened(self, connection: "Connection") -> bool:
-        """Counts the connection in; False when there are too many."""
-
-    def closed(self, connection: "Connection") -> None:
-        """Counts it out."""
-
-
-Runner = Callable[[Exchange], Coroutine[None, None, None]]
 
 
 class Connection(asyncio.Protocol):
@@ -61,11 +45,11 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_active", "_deaf", "_eof_at", "_head_room", "_head_started_at", "_headers", "_host", "_linger_until", "_loop",
-        "_parser", "_paused_at", "_queue", "_raw_bytes", "_reading", "_resumed", "_run", "_since", "_task",
+        "_parser", "_paused_at", "_queue", "_raw_bytes", "_reading", "_repeats", "_resumed", "_run", "_since", "_task",
         "_transport", "_unread_bytes", "_written_at", "client",
     )  # fmt: skip
 
-    def __init__(self, host: Host, run: Runner, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, host: "Host[Connection]", run: Runner, loop: asyncio.AbstractEventLoop) -> None:
         self._host = host
         self._run = run
         self._loop = loop
@@ -75,6 +59,7 @@ class Connection(asyncio.Protocol):
         self._active: Exchange | None = None
         self._task: asyncio.Task[None] | None = None
         self._reading: Exchange | None = None
+        self._repeats = Repeats()
         self._headers: dict[bytes, bytes] | None = None  # of the head that is being read
         self._head_room = 0  # bytes that its names, values and target may still have
         self._raw_bytes = self._unread_bytes = 0  # received since the current head, or body, began; waiting in queue
@@ -95,7 +80,7 @@ class Connection(asyncio.Protocol):
         if sock is not None and sock.family in {socket.AF_INET, socket.AF_INET6}:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._transport.set_write_buffer_limits(high=self._host.limits.write_buffer_bytes)
-        self._since = monotonic()
+        self._since = _now()
         if not self._host.opened(self):
             self._refuse(Overloaded("Too many connections. Try again shortly.", headers={"retry-after": "1"}))
 
@@ -120,7 +105,7 @@ class Connection(asyncio.Protocol):
         """The client sent FIN. True keeps our side open."""
         if self._active is None or self._active is self._reading:
             return False
-        self._eof_at = monotonic()
+        self._eof_at = _now()
         self._loop.call_later(self._host.limits.half_close_grace_s, self._check_half_closed)
         return True
 
@@ -130,7 +115,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client reads slower than we write."""
-        self._paused_at = monotonic()
+        self._paused_at = _now()
 
     def resume_writing(self) -> None:
         """The buffer has drained."""
@@ -148,7 +133,7 @@ class Connection(asyncio.Protocol):
         """See `Channel`."""
         if self._transport is not None:
             self._transport.write(data)
-            self._written_at = monotonic()
+            self._written_at = _now()
 
     # --- reading ---------------------------------------------------------------------------------------------
 
@@ -156,8 +141,18 @@ class Connection(asyncio.Protocol):
         """Bytes from the client."""
         if self._deaf:
             return
-        if self._reading is None and not self._head_started_at:
-            self._head_started_at = monotonic()
+        begins = self._reading is None and not self._head_started_at
+        if begins:
+            now = _now()
+            exchange = self._repeats.read(data, self._host, self, self.client, now)
+            if exchange is not None:
+                self._since = now
+                self._unread_bytes += exchange.body_bytes if self._active is not None else 0
+                self._enqueue(exchange)
+                if self._queue:
+                    self._bound_input()
+                return
+            self._head_started_at = now
         self._raw_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -168,6 +163,8 @@ class Connection(asyncio.Protocol):
         else:
             if self._reading is not None or self._head_started_at or self._queue:
                 self._bound_input()
+            elif begins and self._active is not None:
+                self._repeats.learn(self._active, data)
 
     def _ignore_upgrade(self, rest: bytes) -> None:
         """What follows a head that asked for another protocol is still HTTP/1.1, unless it was CONNECT."""
@@ -210,7 +207,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """llhttp: the first byte of a request."""
-        started_at = self._head_started_at = self._head_started_at or monotonic()
+        started_at = self._head_started_at = self._head_started_at or _now()
         self._raw_bytes = 0
         self._head_room = self._host.limits.max_header_bytes
         self._reading = Exchange(self, self.client, started_at)
@@ -230,9 +227,9 @@ class Connection(asyncio.Protocol):
         room = self._head_room = self._head_room - len(name) - len(value)
         if room < 0:
             return  # judged when the head is complete; nothing more of it is kept
-        key = _NAMES.get(name) or name.lower()
+        key = NAMES.get(name) or name.lower()
         if key in headers:
-            if key in _SINGLETONS and self._reading is not None:
+            if key in SINGLETONS and self._reading is not None:
                 self._reading.fault = InvalidRequest(f"The header '{key.decode('latin-1')}' is given twice.")
             value = headers[key] + b", " + value
         headers[key] = value
@@ -247,11 +244,13 @@ class Connection(asyncio.Protocol):
         exchange.method = _METHODS.get(method) or method.decode("latin-1")
         exchange.http_1_0 = version == "1.0"
         exchange.keep_alive = parser.should_keep_alive() and not host.draining
+        if not exchange.keep_alive:
+            self._repeats.forget()
         if b"?" in exchange.path:
             exchange.path, _, exchange.query = exchange.path.partition(b"?")
         self._head_started_at = 0.0
         self._raw_bytes = 0
-        self._since = monotonic()
+        self._since = _now()
         fault = exchange.fault or judge_head(exchange, version, host, overlong=self._head_room < 0)
         if fault is not None:
             exchange.fault, exchange.keep_alive = fault, False
@@ -313,7 +312,7 @@ class Connection(asyncio.Protocol):
         elif not exchange.keep_alive or self._eof_at or self._host.draining:
             self._transport.close()
         else:
-            self._since = monotonic()
+            self._since = _now()
 
     def _refuse(self, fault: Fault) -> None:
         """Answers what cannot be read further. An exchange that is being served is not disturbed."""
@@ -326,7 +325,7 @@ class Connection(asyncio.Protocol):
             reading.keep_alive = False
             reading.close_body(fault)
             return
-        exchange = reading or Exchange(self, self.client, monotonic())
+        exchange = reading or Exchange(self, self.client, _now())
         exchange.keep_alive = False
         exchange.fault = fault
         exchange.method = exchange.method or "GET"
@@ -337,7 +336,7 @@ class Connection(asyncio.Protocol):
         the client may never see what was written (RFC 9112 section 9.6). So they are read on, and dropped.
         """
         self._deaf = True
-        self._linger_until = monotonic() + self._host.limits.linger_s
+        self._linger_until = _now() + self._host.limits.linger_s
         if transport.can_write_eof():
             transport.write_eof()
 

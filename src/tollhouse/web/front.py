@@ -11,14 +11,20 @@ from time import monotonic, time
 from typing import Final
 
 from tollhouse.errors import Fault, InternalError, let_go
-from tollhouse.telemetry.log import Log
+from tollhouse.telemetry.log import AccessLine, Log
 from tollhouse.telemetry.metrics import Metrics
 from tollhouse.web.cors import Cors
 from tollhouse.web.exchange import Exchange
 from tollhouse.web.routes import RouteTable
 
+_now: Final = monotonic
+_wall: Final = time
 _ID_CHARACTERS: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:")
 _ID_LENGTH: Final = 128
+_ID_BYTES: Final = 16
+_CHANCE_BITS: Final = 72
+"""How much of an id is chance; what stands before it is the time in microseconds."""
+_draw: Final = random.getrandbits
 
 
 def request_id(given: bytes | None) -> str:
@@ -29,7 +35,8 @@ def request_id(given: bytes | None) -> str:
     """
     if given and len(given) <= _ID_LENGTH and _ID_CHARACTERS.issuperset(given):
         return given.decode()
-    return f"req_{int(time() * 1e6):014x}{random.getrandbits(72):018x}"
+    # A format string would take three times as long where this is compiled.
+    return "req_" + (int(_wall() * 1e6) << _CHANCE_BITS | _draw(_CHANCE_BITS)).to_bytes(_ID_BYTES, "big").hex()
 
 
 class Front:
@@ -97,25 +104,24 @@ class Front:
     def _account(self, exchange: Exchange, label: str) -> None:
         # Not the loop's clock, which stands still within a turn and counts milliseconds; and finding the running loop
         # asks the kernel for the process's id (0.4 us).
-        seconds = monotonic() - exchange.started_at
+        seconds = _now() - exchange.started_at
         self._metrics.counts["tollhouse_requests", label, str(exchange.status)] += 1
         self._metrics.observe("tollhouse_request_seconds", label, seconds)
-        self._log.access(
-            {
-                "at": int(time() * 1e3) / 1e3,  # `round` writes the number out and reads it back (0.4 us)
-                "level": "info",
-                "event": "request",
-                "request_id": exchange.request_id,
-                "method": exchange.method,
-                "route": label,
-                "status": exchange.status,
-                "ms": int(seconds * 1e5) / 1e2,
-                "bytes_in": exchange.body_bytes,
-                "bytes_out": exchange.sent_bytes,
-                "client": exchange.client,
-                **exchange.notes,
-            }
+        notes = exchange.notes
+        line = AccessLine(
+            int(_wall() * 1e3) / 1e3,  # `round` writes the number out and reads it back (0.4 us)
+            "info",
+            "request",
+            exchange.request_id,
+            exchange.method,
+            str(notes.pop("route", label)),
+            exchange.status,
+            int(seconds * 1e5) / 1e2,
+            exchange.body_bytes,
+            exchange.sent_bytes,
+            exchange.client,
         )
+        self._log.access(line, notes)
 
 
 def _where(error: Exception) -> str:

@@ -5,39 +5,37 @@ folded lines) is not looked at again here.
 """
 
 import re
-from typing import Final, Protocol
+from typing import Any, Final
 
 from tollhouse.errors import Fault, HeadersTooLarge, InvalidRequest, Overloaded, PayloadTooLarge, UnsupportedMedia
 from tollhouse.web.exchange import Exchange
+from tollhouse.web.host import Host
 from tollhouse.web.limits import ServerLimits
 
-
-class Load(Protocol):
-    """The limits, and what is held at the moment."""
-
-    limits: ServerLimits
-    bodies_bytes: int
-
-
+_USUAL: Final = (b"authorization", b"connection", b"content-length", b"content-type", b"host", b"user-agent")
+NAMES: Final = {spelling: name for name in _USUAL for spelling in (name, name.title())}
+"""The header names that most requests have, as clients write them, in lower case."""
+SINGLETONS: Final = {b"host", b"authorization", b"x-api-key", b"content-type", b"content-encoding", b"origin"}
+"""What is given once or not at all."""
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 """A name or an address, and a port (RFC 3986 section 3.2.2); without the comma, the mark of two that were joined."""
 _RARE: Final = frozenset({b"transfer-encoding", b"content-encoding", b"expect"})
 
 
-def judge_head(exchange: Exchange, version: str, load: Load, *, overlong: bool) -> Fault | None:
+def judge_head(exchange: Exchange, version: str, host: Host[Any], *, overlong: bool) -> Fault | None:
     """The fault of a head, or None; notes in passing whether the client waits for ``100 Continue``.
 
     ``overlong``: the head has more bytes than the limit.
     """
-    limits, headers = load.limits, exchange.headers
+    limits, headers = host.limits, exchange.headers
     if overlong or len(headers) > limits.max_headers:
         return HeadersTooLarge(f"The head is over {limits.max_header_bytes} bytes or {limits.max_headers} headers.")
     if version not in ("1.1", "1.0"):  # the parser reads a request line without a version as HTTP/0.9, and reads 2.0
         return InvalidRequest("Only HTTP/1.1 and HTTP/1.0 are spoken here (RFC 9112 section 2.3).")
-    host = headers.get(b"host")
-    if host is None and version == "1.1":
+    name = headers.get(b"host")
+    if name is None and version == "1.1":
         return InvalidRequest("The Host header is missing (RFC 9112 section 3.2).")
-    if host is not None and _HOST.fullmatch(host) is None:
+    if name is not None and _HOST.fullmatch(name) is None:
         return InvalidRequest("The Host header is malformed (RFC 9112 section 3.2).")
     if not exchange.path.startswith(b"/") and exchange.path != b"*":
         return InvalidRequest("Only the origin form of a request target is read here, as in 'POST /v1/...'.")
@@ -46,7 +44,7 @@ def judge_head(exchange: Exchange, version: str, load: Load, *, overlong: bool) 
     length = int(headers.get(b"content-length", b"0"))
     if length > limits.max_body_bytes:
         return too_large(limits)
-    if load.bodies_bytes + length > limits.max_bodies_bytes:
+    if not host.holds(length):
         return Overloaded("The gateway holds as many request bodies as it may.", headers={"retry-after": "1"})
     return None
 

@@ -97,7 +97,7 @@ class RouteTable:
 
 def _between(path: bytes, prefix: bytes, suffix: bytes) -> bytes:
     """What stands for the braces of a template: all that is left, or one segment when more follows. Else nothing."""
-    if not path.startswith(prefix) or not path.endswith(suffix):
+    if len(path) < len(prefix) + len(suffix) or not path.startswith(prefix) or not path.endswith(suffix):
         return b""
     inner = path[len(prefix) : len(path) - len(suffix)]
     return b"" if suffix and b"/" in inner else inner

@@ -10,22 +10,19 @@ from collections.abc import Callable
 from time import monotonic
 
 from tollhouse.errors import Draining
-from tollhouse.web.connection import Connection, Runner
+from tollhouse.web.connection import Connection
+from tollhouse.web.host import Host, Runner
 from tollhouse.web.limits import ServerLimits
 
 _POLL_S = 0.02
 """How often a drain looks whether all is said; connections end in too many ways to hang an event on each."""
 
 
-class Server:
+class Server(Host[Connection]):
     """One listening address. ``run`` serves an exchange and never raises but for cancellation."""
 
     def __init__(self, run: Runner, limits: ServerLimits) -> None:
-        self.limits = limits
-        self.bodies_bytes = 0
-        self.draining = False
-        self.connections: set[Connection] = set()
-        self.refused_connections = 0
+        super().__init__(limits)
         self._run = run
         self._listener: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -39,18 +36,6 @@ class Server:
         self._sweep(loop, on_tick)
         bound: socket.socket = self._listener.sockets[0]
         return int(bound.getsockname()[1])
-
-    def opened(self, connection: Connection) -> bool:
-        """See `Host`."""
-        self.connections.add(connection)
-        if len(self.connections) <= self.limits.max_connections:
-            return True
-        self.refused_connections += 1
-        return False
-
-    def closed(self, connection: Connection) -> None:
-        """See `Host`."""
-        self.connections.discard(connection)
 
     @property
     def busy(self) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from tollhouse.dialects.answers import Chunk, chunk_of, json_object, member, objects, text
+from tollhouse.dialects.answers import Chunk, chunk_of, member, objects, text
 from tollhouse.dialects.anthropic.decode import (
     Block,
     Expected,
@@ -34,7 +34,7 @@ from tollhouse.dialects.anthropic.faults import fault_of_event
 from tollhouse.dialects.anthropic.usage import merge_usage, openai_usage, opening_usage
 from tollhouse.dialects.anthropic.words import REASONING_FORMAT
 from tollhouse.dialects.event_body import EventBody
-from tollhouse.dialects.replies import split_reply
+from tollhouse.dialects.replies import json_object, split_reply
 from tollhouse.dialects.sse import MAX_EVENT_BYTES
 from tollhouse.dialects.tools import arguments_text, mint_call_id
 from tollhouse.errors import UpstreamBadResponse

@@ -4,11 +4,12 @@ makes one `NativeReader` for each; what is learnt on the way is the usage, error
 
 from typing import Any
 
-from tollhouse.dialects.answers import Chunk, json_object, objects
+from tollhouse.dialects.answers import Chunk, objects
 from tollhouse.dialects.anthropic.faults import fault_of_event
 from tollhouse.dialects.anthropic.thinking import MIN_BUDGET_TOKENS
 from tollhouse.dialects.anthropic.usage import merge_usage, openai_usage, opening_usage
 from tollhouse.dialects.event_body import EventBody
+from tollhouse.dialects.replies import json_object
 from tollhouse.dialects.sse import MAX_EVENT_BYTES
 from tollhouse.errors import UpstreamBadResponse
 from tollhouse.types.calls import Loss

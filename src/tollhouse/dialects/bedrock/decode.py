@@ -20,14 +20,14 @@ Claude they are the text that Anthropic's own API calls ``data``.
 from base64 import b64decode
 from typing import Any
 
-from tollhouse.dialects.answers import AnswerReader, Chunk, chunk_of, json_object, member, objects, text
+from tollhouse.dialects.answers import AnswerReader, Chunk, chunk_of, member, objects, text
 from tollhouse.dialects.bedrock.eventstream import MAX_EVENT_BYTES, MessageParser
 from tollhouse.dialects.bedrock.faults import fault_of, fault_of_exception
 from tollhouse.dialects.bedrock.guardrail import results_of
 from tollhouse.dialects.bedrock.usage import usage_of
 from tollhouse.dialects.bedrock.words import CLAUDE_FORMAT, FINISH_OF_STOP, OTHER_FORMAT
 from tollhouse.dialects.filtered import PROMPT, RESULTS, of_prompt
-from tollhouse.dialects.replies import tidy_reply
+from tollhouse.dialects.replies import json_object, tidy_reply
 from tollhouse.dialects.tools import arguments_text
 from tollhouse.dialects.wishes import custom_input
 from tollhouse.errors import UpstreamBadResponse

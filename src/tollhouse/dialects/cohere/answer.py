@@ -21,10 +21,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from tollhouse.dialects.answers import AnswerReader, Chunk, chunk_of, is_json, json_object, member, objects, text
+from tollhouse.dialects.answers import AnswerReader, Chunk, chunk_of, is_json, member, objects, text
 from tollhouse.dialects.faults import fault_of_object
 from tollhouse.dialects.filtered import RESULTS
-from tollhouse.dialects.replies import tidy_reply
+from tollhouse.dialects.replies import json_object, tidy_reply
 from tollhouse.dialects.sse import EventParser
 from tollhouse.dialects.tools import mint_call_id
 from tollhouse.dialects.usage import sane

@@ -10,10 +10,11 @@ then there is no ``prompt_tokens`` here, and the gateway estimates them, which i
 
 from typing import Any
 
-from tollhouse.dialects.answers import AnswerReader, Chunk, chunk_of, is_json, json_object, member, objects, text
+from tollhouse.dialects.answers import AnswerReader, Chunk, chunk_of, is_json, member, objects, text
 from tollhouse.dialects.forced import CallText, joined_calls
 from tollhouse.dialects.ndjson import LineParser
 from tollhouse.dialects.ollama.faults import fault_of_line
+from tollhouse.dialects.replies import json_object
 from tollhouse.dialects.tools import arguments_text, mint_call_id
 from tollhouse.dialects.usage import sane
 from tollhouse.dialects.wishes import custom_input
