@@ -26,8 +26,13 @@ async def test_nothing_acknowledged_is_lost_wherever_it_dies(tmp_path: Path) -> 
 async def test_the_rig_sees_a_gateway_that_is_wrong(tmp_path: Path, kind: str) -> None:
     """One that answers before it has written, and one that leaves holds open, are found out."""
     async with PaidHost() as host:
-        outcome = await session(tmp_path, host.port, 7, [kind] * 3)
-    assert outcome.problems
+        for seed in range(7, 11):  # whether an answer is out when the process dies is for the machine to say
+            folder = tmp_path / str(seed)
+            folder.mkdir()
+            outcome = await session(folder, host.port, seed, [kind] * 3)
+            if outcome.problems:
+                return
+    pytest.fail("it was not found out")
 
 
 @pytest.mark.parametrize("number", range(0, 500, 7))
