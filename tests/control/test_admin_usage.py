@@ -33,6 +33,7 @@ async def spend(desk: Bureau, key: str, request_id: str, **more: Any) -> None:
     taken = hold(desk, key, request_id, **more)
     tries = (AttemptRecord("other/m", "upstream_timeout", "u-1", 12, 2_000), AttemptRecord("up/m", "ok", "u-2", 34))
     taken.settle(taken.bids[0], USED, tries)
+    desk.parts.ledger.write_holds()
     await desk.parts.ledger.journal.durable(desk.parts.ledger.journal.appended)
 
 
@@ -43,6 +44,7 @@ async def test_sums_are_those_of_the_ledger(tmp_path: Path) -> None:
         for number, key in enumerate((one, one, two)):
             await spend(desk, key["key"], f"req_{number}", kind="responses" if number == 2 else "chat/completions")
         hold(desk, two["key"], "req_open")
+        desk.parts.ledger.write_holds()
         await desk.parts.ledger.journal.durable(desk.parts.ledger.journal.appended)
         for group, names in (
             ("day", [TODAY.isoformat()]),
@@ -136,6 +138,7 @@ async def test_one_request_is_shown_with_every_attempt_and_entry(tmp_path: Path)
             "sys:absorbed": "-0.000002",
         }
         hold(desk, key["key"], "req_2")
+        desk.parts.ledger.write_holds()
         await desk.parts.ledger.journal.durable(desk.parts.ledger.journal.appended)
         running = await desk.get("/admin/usage/req_2")
         assert (running["state"], running["duration_ms"], running["entries"]) == ("open", None, [])
