@@ -23,6 +23,8 @@ from tollhouse.types.calls import ChatCall, Target, Usage
 from tollhouse.types.tenancy import Principal
 from tollhouse.types.wire import Connector, Incoming, Outgoing, Timeouts
 
+pytestmark = pytest.mark.interpreted
+
 
 class Bug(Exception):
     """A program error."""

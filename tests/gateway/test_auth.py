@@ -249,6 +249,7 @@ class Counted(dict[bytes, Principal]):
         return super().get(key, default)
 
 
+@pytest.mark.interpreted
 def test_s01_s03_a_key_is_looked_up_once_by_its_whole_digest(base: Base) -> None:
     """Right or wrong, at the first character or the last, a key is hashed whole and looked up by all 32 bytes: nothing
     that depends on the key's text is compared, so no timing tells how much of it was right.

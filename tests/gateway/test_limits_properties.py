@@ -14,6 +14,8 @@ from tollhouse.gateway.windows import QUANTUM_NS
 from tollhouse.telemetry.metrics import Metrics
 from tollhouse.types.tenancy import Rates, Tier
 
+pytestmark = pytest.mark.interpreted
+
 KEYS, MODELS = ("key_1", "key_2"), ("a", "b")
 LIMIT = st.one_of(st.none(), st.integers(1, 6))
 SIZE = st.one_of(st.none(), st.integers(1, 60))

@@ -346,6 +346,7 @@ class Racing(Ledger):
         return await super().post(kind, *arguments, **named)
 
 
+@pytest.mark.interpreted
 async def test_a_request_that_comes_between_does_not_spoil_a_refund(tmp_path: Path) -> None:
     """A request that holds credit at the moment in which it is to be taken back keeps it; the rest is taken."""
     async with opened_house(tmp_path, Racing) as house:
