@@ -23,6 +23,7 @@ the drain.
 import asyncio
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -197,12 +198,11 @@ class App:
 
     async def _start_admin(self, wanted: int) -> int:
         """Listens for the operator. A port that is taken is no reason not to serve clients: another one is found."""
-        try:
+        with suppress(OSError):
             return await self.admin_server.start(_ADMIN_HOST, wanted)
-        except OSError:
-            found = await self.admin_server.start(_ADMIN_HOST, 0)
-            self.parts.log.event("warning", "admin_port_taken", wanted=wanted, port=found)
-            return found
+        found = await self.admin_server.start(_ADMIN_HOST, 0)
+        self.parts.log.event("warning", "admin_port_taken", wanted=wanted, port=found)
+        return found
 
     async def _follow_keys(self) -> None:
         """What a write of unknown outcome may have changed; and whether anything can be written."""

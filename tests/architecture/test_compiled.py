@@ -15,6 +15,7 @@ import tollhouse
 ROOT = Path(__file__).parents[2]
 LISTED = (ROOT / "scripts" / "hotpath" / "modules.txt").read_text().split()
 BASES = {"Value", "Fixture", "Exact"}
+WAITS = (ast.Await, ast.Yield, ast.YieldFrom, ast.AsyncWith, ast.AsyncFor)
 
 
 def classes(path: str) -> Iterator[ast.ClassDef]:
@@ -41,6 +42,15 @@ def test_a_compiled_class_has_its_options_from_a_base(path: str) -> None:
 def test_a_compiled_module_asks_no_protocol_at_run_time(path: str) -> None:
     """`runtime_checkable` fails in a compiled module."""
     assert "runtime_checkable" not in (ROOT / "src" / path).read_text()
+
+
+@pytest.mark.parametrize("path", LISTED)
+def test_a_compiled_coroutine_does_not_wait_while_it_handles_an_error(path: str) -> None:
+    """What is being handled while it waits would seem to be handled by every other task."""
+    for node in ast.walk(ast.parse((ROOT / "src" / path).read_text())):
+        handlers = [*node.handlers, *node.finalbody] if isinstance(node, ast.Try) else []
+        waits = [each for handler in handlers for each in ast.walk(handler) if isinstance(each, WAITS)]
+        assert not waits, f"line {waits[0].lineno}"
 
 
 def test_no_interpreted_class_is_made_of_a_compiled_one() -> None:

@@ -31,6 +31,7 @@ from tollhouse.dialects.tokens import estimate_tokens
 from tollhouse.errors import UpstreamAuth, UpstreamFault, UpstreamRateLimited, UpstreamUnavailable, let_go
 from tollhouse.gateway.continuation import Transcript
 from tollhouse.gateway.fidelity import fidelity_lines
+from tollhouse.gateway.race import finish
 from tollhouse.gateway.trial import Trial, conceal, name_host
 from tollhouse.ledger.prices import Bid
 from tollhouse.routing.course import FIRST, Course, Hedge, Step
@@ -191,22 +192,21 @@ class Attempts:
     ) -> "_Ended[T]":
         """The same of two targets, the second of which is asked when the first is late."""
         running = {asyncio.create_task(self._try(ask, step, ticket))}
-        try:
-            done, _ = await asyncio.wait(running, timeout=hedge.after_s)
-            if not done and (second := self._launch(hedge)) is not None:
-                running.add(asyncio.create_task(self._try(ask, *second)))
-            last = None
-            while last is None:
-                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                last = self._judge(done, running)
-            self._overtaken = last.result is not None
-            return last
-        finally:
-            try:
-                await _hang_up(running)
-            finally:
-                self._let_go(running)
-                self._overtaken = False
+        race = self._run(ask, running, hedge)
+        return await finish(race, running, lambda: self._let_go(running))
+
+    async def _run(
+        self, ask: Callable[[Trial], Awaitable[T]], running: "set[asyncio.Task[_Ended[T]]]", hedge: Hedge
+    ) -> "_Ended[T]":
+        done, _ = await asyncio.wait(running, timeout=hedge.after_s)
+        if not done and (second := self._launch(hedge)) is not None:
+            running.add(asyncio.create_task(self._try(ask, *second)))
+        last = None
+        while last is None:
+            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            last = self._judge(done, running)
+        self._overtaken = last.result is not None
+        return last
 
     def _judge(
         self, done: "set[asyncio.Task[_Ended[T]]]", running: "set[asyncio.Task[_Ended[T]]]"
@@ -232,6 +232,7 @@ class Attempts:
             if ended.result is not None:
                 self._health.end(ended.ticket, self._now(), GONE)
                 self._record_cancelled(ended.trial)
+        self._overtaken = False
 
     def _launch(self, hedge: Hedge) -> tuple[Step, Ticket] | None:
         """The second step of a race, if the budget has room for it and its target lets it in."""
@@ -345,10 +346,3 @@ def _merit(task: asyncio.Task[_Ended[T]]) -> int:
 def _ends_all(fault: UpstreamFault) -> bool:
     """Whether every other target would say the same."""
     return not fault.retryable and classify(fault) is not Outcome.TOO_LONG
-
-
-async def _hang_up(tasks: set[asyncio.Task[_Ended[T]]]) -> None:
-    """Cancels what is still asked, and waits until it has stopped."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

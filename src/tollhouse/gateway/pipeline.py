@@ -236,25 +236,28 @@ class ChatPipeline:
 
     async def _follow(self, work: "_Work", legs: Legs, writer: Writer) -> None:
         """Relays a stream, and where it breaks off and the alias allows it, what goes on with it at another target."""
-        call, attempts = work.call, work.attempts
-        while True:
+        attempts = work.attempts
+        while (broken := await self._broken(work, legs, writer)) is not None:
+            attempts.broke_off(broken)
+            legs.close()
+            if not attempts.can_go_on(legs.transcript):
+                raise broken
+            used_tokens = work.watch.counted(writer).tokens()
+            rest = legs.rest(work.call, used_tokens)
             try:
-                await self._relay(work, legs, writer)
-            except UpstreamFault as fault:
-                attempts.broke_off(fault)
-                legs.close()
-                if not attempts.can_go_on(legs.transcript):
-                    raise
-                used_tokens = work.watch.counted(writer).tokens()
-                rest = legs.rest(call, used_tokens)
-                try:
-                    stream = await attempts.first(lambda trial: open_stream(trial, rest))  # noqa: B023 - awaited here
-                except UpstreamFault:
-                    raise fault from None
-                legs.add(stream, used_tokens)
-                work.visit.exchange.notes["model"] = stream.trial.target.id
-            else:
-                return
+                stream = await attempts.first(lambda trial: open_stream(trial, rest))  # noqa: B023 - awaited here
+            except UpstreamFault:
+                raise broken from None
+            legs.add(stream, used_tokens)
+            work.visit.exchange.notes["model"] = stream.trial.target.id
+
+    async def _broken(self, work: "_Work", legs: Legs, writer: Writer) -> UpstreamFault | None:
+        """Relays a stream. What broke it off, if something did."""
+        try:
+            await self._relay(work, legs, writer)
+        except UpstreamFault as fault:
+            return fault
+        return None
 
     async def _relay(self, work: "_Work", legs: Legs, writer: Writer) -> None:
         """The hot loop: all that one read of the upstream held leaves in one write."""
