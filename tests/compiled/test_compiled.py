@@ -12,10 +12,11 @@ from tollhouse import __version__
 
 ROOT = Path(__file__).parents[2]
 HELD = (
-    *("tests/web", "tests/upstream", "tests/dialects/test_sse.py", "tests/dialects/test_replies.py"),
-    *("tests/ledger/test_wallet.py", "tests/ledger/test_journal.py", "tests/ledger/test_journal_thread.py"),
-    *("tests/gateway/test_pipeline.py", "tests/gateway/test_limits.py", "tests/validate/test_guard.py"),
-    *("tests/e2e/test_sdk_python.py", "tests/e2e/test_safety_sdks.py"),
+    *("tests/web/test_connection.py", "tests/web/test_exchange.py", "tests/web/test_repeats.py"),
+    *("tests/upstream/test_connection.py", "tests/upstream/test_reply.py", "tests/upstream/test_pool.py"),
+    *("tests/dialects/test_sse.py", "tests/dialects/test_replies.py", "tests/validate/test_guard.py"),
+    *("tests/ledger/test_wallet.py", "tests/ledger/test_journal.py", "tests/ledger/test_resting.py"),
+    *("tests/gateway/test_pipeline.py", "tests/gateway/test_limits.py", "tests/e2e/test_sdk_python.py"),
 )
 """The tests that are run again, compiled. `scripts/test-compiled` runs all."""
 
