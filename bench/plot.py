@@ -13,6 +13,7 @@ COLOURS = {
     "tollhouse": "#0f6fde",
     "tollhouse, everything on": "#0b4da0",
     "tollhouse, safety on": "#08356e",
+    "tollhouse, interpreted": "#9db8d9",
     "portkey": "#8f63c4",
     "litellm": "#dd7f1f",
 }
@@ -22,6 +23,7 @@ NAMES = {
     "tollhouse": "Tollhouse",
     "tollhouse, everything on": "Tollhouse, everything on",
     "tollhouse, safety on": "Tollhouse, safety on too",
+    "tollhouse, interpreted": "Tollhouse, interpreted",
     "portkey": "Portkey gateway",
     "litellm": "LiteLLM proxy",
 }
