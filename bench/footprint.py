@@ -10,8 +10,9 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-from bench import gateways, probe, process
+from bench import probe, process
 from bench.gateways import Gateway, Site
+from tollhouse.telemetry.machine_code import is_compiled
 
 _REST_S = 1.0
 _WARM_CONNECTIONS = 64
@@ -100,7 +101,7 @@ def size(folder: Path) -> dict[str, Any]:
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     before_mb = disk_mb(folder)
     python = folder / "bin" / "python"
-    wheels = sorted((process.ROOT / "dist").glob("*.whl")) if gateways.is_compiled() else []
+    wheels = sorted((process.ROOT / "dist").glob("*.whl")) if is_compiled() else []
     what = str(wheels[-1] if wheels else process.ROOT)
     command = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", what]
     done = subprocess.run(command, check=False, capture_output=True, text=True)

@@ -4,7 +4,6 @@
 """
 
 import http.client
-import importlib.util
 import json
 import socket
 import subprocess
@@ -161,12 +160,6 @@ def running_judged(site: Site) -> AbstractContextManager[Gateway]:
 def running_interpreted(site: Site) -> AbstractContextManager[Gateway]:
     """Plain Tollhouse from its sources, which hold no machine code."""
     return running_tollhouse(site, INTERPRETED)
-
-
-def is_compiled() -> bool:
-    """Whether the Tollhouse that is measured is what `scripts/compile` makes."""
-    found = importlib.util.find_spec("tollhouse.gateway.pipeline")
-    return found is not None and not str(found.origin).endswith(".py")
 
 
 @contextmanager

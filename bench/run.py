@@ -16,6 +16,7 @@ from typing import Any
 
 from bench import figures, footprint, gateways, nginx, peers, probe, process, publish, report, scenarios
 from bench.gateways import Site, Upstreams
+from tollhouse.telemetry.machine_code import is_compiled
 
 OUT = process.ROOT / "bench" / "out"
 SCENARIOS = ("json", "chunk", "latency", "crowd", "memory", "start", "size", "peers")
@@ -70,7 +71,7 @@ def measure_core(bench: Bench) -> None:
     with ExitStack() as stack:
         direct = nginx.direct(site.upstreams)
         contenders = [stack.enter_context(nginx.running_proxy(site))]
-        beside = [gateways.running_interpreted] if gateways.is_compiled() else []
+        beside = [gateways.running_interpreted] if is_compiled() else []
         for running in (gateways.running_tollhouse, gateways.running_metered, gateways.running_judged, *beside):
             try:
                 contenders.append(stack.enter_context(running(site)))
@@ -125,7 +126,7 @@ def versions() -> dict[str, str]:
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=process.ROOT, capture_output=True, text=True, check=False
     )
-    ours = f"{commit.stdout.strip()} ({'compiled' if gateways.is_compiled() else 'interpreted'})"
+    ours = f"{commit.stdout.strip()} ({'compiled' if is_compiled() else 'interpreted'})"
     return {"nginx": nginx_version.rpartition("/")[2], "tollhouse": ours, **peers.versions()}
 
 

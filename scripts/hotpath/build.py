@@ -21,13 +21,9 @@ from distutils.ccompiler import CCompiler  # isort: skip  # setuptools brings it
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
+MODULES = (HERE / "modules.txt").read_text().split()
+"""The paths of what is compiled, from `src` on."""
 _compile = CCompiler.compile
-
-
-def modules() -> list[str]:
-    """The paths of what is compiled, from `src` on."""
-    lines = (line.partition("#")[0].strip() for line in (HERE / "modules.txt").read_text().splitlines())
-    return [line for line in lines if line]
 
 
 def compile_in(tree: Path, level: str) -> None:
@@ -39,7 +35,7 @@ def compile_in(tree: Path, level: str) -> None:
     os.chdir(tree)
     os.environ["MYPYPATH"] = str(tree)
     options = ["--strict", "--ignore-missing-imports", f"--config-file={ROOT / 'pyproject.toml'}"]
-    extensions = mypycify([*options, *modules()], opt_level=level, debug_level="0", multi_file=True)
+    extensions = mypycify([*options, *MODULES], opt_level=level, debug_level="0", multi_file=True)
     CCompiler.compile = compile_together
     setup(name="tollhouse", script_args=["--quiet", "build_ext", "--inplace"], ext_modules=extensions)
 

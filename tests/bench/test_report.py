@@ -3,7 +3,7 @@
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from bench import figures, report
+from bench import figures, plot, report
 
 RUNS: dict[str, dict[str, list[dict[str, Any]]]] = {
     "json": {"nginx": [{"cpu_us": 10.0}, {"cpu_us": 20.0}], "tollhouse": [{"cpu_us": 30.0}, {"cpu_us": 100.0}]},
@@ -51,3 +51,8 @@ def test_every_plot_is_an_svg_document() -> None:
         nodes = ET.fromstring(svg).iter()  # noqa: S314 - our own text
         shapes = [node for node in nodes if node.tag.endswith(("}rect", "}polyline"))]
         assert len(shapes) >= 2
+
+
+def test_whoever_is_reported_can_be_drawn() -> None:
+    """Each gateway has a name and a colour in the plots."""
+    assert set(report.GATEWAYS) == set(plot.NAMES) == set(plot.COLOURS)

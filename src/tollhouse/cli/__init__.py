@@ -1,7 +1,5 @@
 """The ``tollhouse`` command. Thin: each command reads its options, calls the part that does the work, prints."""
 
-from importlib.util import find_spec
-
 import click
 
 from tollhouse import __version__
@@ -21,16 +19,13 @@ from tollhouse.cli.tiers import tiers
 from tollhouse.cli.up import up
 from tollhouse.cli.usage import usage
 from tollhouse.cli.users import users
+from tollhouse.telemetry.machine_code import is_compiled
 
-
-def _made() -> str:
-    """Whether the hot path is machine code here (`scripts/compile`), or runs as it is."""
-    pipeline = find_spec("tollhouse.gateway.pipeline")
-    return "interpreted" if pipeline is None or str(pipeline.origin).endswith(".py") else "compiled"
+_MADE = "compiled" if is_compiled() else "interpreted"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(__version__, message=f"tollhouse %(version)s ({_made()})")
+@click.version_option(__version__, message=f"tollhouse %(version)s ({_MADE})")
 def main() -> None:
     """One self-hosted, OpenAI-compatible door to every model.
 

@@ -71,10 +71,7 @@ class Safety:
 
     def judge_at_once(self, texts: list[Asked], policy: Policy, lists: Lists) -> Verdict | None:
         """What `judge_prompt` gives, where that waits for nothing; else None."""
-        weight_chars = _CHARS_PER_TEXT * len(texts)
-        for asked in texts:
-            weight_chars += len(asked.text)
-        if policy.embedding or weight_chars > _OFF_LOOP_CHARS:
+        if policy.embedding or weigh(texts) > _OFF_LOOP_CHARS:
             return None
         return self._judge(texts, policy, lists)
 

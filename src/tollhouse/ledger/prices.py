@@ -16,11 +16,11 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from tollhouse.errors import InsufficientBalance
 from tollhouse.types.calls import Prices, PriceTier, Target, Usage
 from tollhouse.types.money import PUSD_PER_NUSD, credits_number, format_usd
-from tollhouse.types.values import Exact, Fixture, Value
 
 CATALOGUE, CONFIG, ADMIN, FREE = "catalogue", "config", "admin", "free"
 MOST_TOKENS = 2**31
@@ -29,7 +29,7 @@ MOST_TOKENS = 2**31
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
-class Rates(Value, frozen=True):
+class Rates(Struct, frozen=True):
     """Pico-USD per token of each class; none is missing."""
 
     input: int = 0
@@ -42,14 +42,14 @@ class Rates(Value, frozen=True):
     output_audio: int = 0
 
 
-class Tier(Value, frozen=True):
+class Tier(Struct, frozen=True):
     """The rates of a prompt of more than ``above_tokens`` tokens."""
 
     above_tokens: int
     rates: Rates
 
 
-class _Body(Exact, frozen=True):
+class _Body(Struct, frozen=True, forbid_unknown_fields=True):
     """What a version is a digest of: its canonical JSON has sorted names and no spaces."""
 
     host: str
@@ -63,7 +63,7 @@ class _Body(Exact, frozen=True):
     request: int
 
 
-class _Top(Value, frozen=True):
+class _Top(Struct, frozen=True):
     """The highest rates of a prompt of more than ``above_tokens`` tokens, or of any shorter one."""
 
     above_tokens: int
@@ -73,7 +73,7 @@ class _Top(Value, frozen=True):
     any_out: int
 
 
-class PriceVersion(Fixture, frozen=True):
+class PriceVersion(Struct, frozen=True, eq=False):
     """One version of the price of one model at one host, for ever. Made by `make_price` and `read_price`.
 
     ``effective_from`` is in Unix seconds, 0 for what has always been so. ``image`` and ``request`` are pico-USD for one
@@ -156,7 +156,7 @@ class PriceVersion(Fixture, frozen=True):
         return (top.any_in, top.any_out) if audio else (top.text_in, top.text_out)
 
 
-class Bid(Value, frozen=True):
+class Bid(Struct, frozen=True):
     """What one target may cost at most, and what makes that true: an attempt at it is sent with ``output_cap``.
 
     ``amount`` is in nano-USD. ``output_cap`` is the most tokens of one answer, to be sent upstream; None sends what the

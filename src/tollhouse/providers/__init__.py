@@ -5,11 +5,11 @@ when a configuration is put together, never while a request is served.
 """
 
 from importlib import import_module
-from pathlib import Path
+from pkgutil import iter_modules
 
 from tollhouse.providers.protocol import Provider
 
-NAMES = frozenset(path.stem for path in Path(__path__[0]).glob("[!_]*.py")) - {"protocol"}
+NAMES = frozenset(module.name for module in iter_modules(__path__)) - {"protocol"}
 """Every provider there is."""
 
 

@@ -5,7 +5,7 @@ that many operations touch (an account's balance, a day's usage) are added up fi
 a commit of many requests cheap.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import apsw
@@ -70,6 +70,8 @@ _PRICE: Final = (
     " ON CONFLICT (digest) DO NOTHING"
 )
 _CHAIN: Final = "INSERT INTO chain (id, nodes, payer) VALUES (?, ?, ?)"
+_INPUT: Final = _USAGE_CLASSES.index("input")
+_OUTPUT: Final = _USAGE_CLASSES.index("output")
 _NOTHING: Final = Usage()
 _NO_USAGE: Final = astuple(_NOTHING)
 _encode: Final = msgspec.json.Encoder().encode
@@ -110,22 +112,13 @@ def run_call(db: apsw.Connection, call: Call) -> None:
 
 def _write(db: apsw.Connection, ops: _Ops) -> None:
     """Each kind in its turn: no row comes before what it refers to."""
-    if AddAccount in ops:
-        _accounts(db, ops[AddAccount])
-    if AddPrice in ops:
-        _prices(db, ops[AddPrice])
-    if AddChain in ops:
-        _chains(db, ops[AddChain])
-    if OpenHold in ops or CloseHold in ops:
-        _held(db, ops.get(OpenHold, []), ops.get(CloseHold, []))
-    if MarkProgress in ops:
-        _progressed(db, ops[MarkProgress])
-    if Post in ops:
-        _posted(db, ops[Post])
-    if Spend in ops:
-        _spent(db, ops[Spend])
-    if CountFindings in ops:
-        _found(db, ops[CountFindings])
+    for kind, write in _BEFORE_HOLDS:
+        if kind in ops:
+            write(db, ops[kind])
+    _held(db, ops.get(OpenHold, []), ops.get(CloseHold, []))
+    for kind, write in _AFTER_HOLDS:
+        if kind in ops:
+            write(db, ops[kind])
 
 
 def _accounts(db: apsw.Connection, ops: list[AddAccount]) -> None:
@@ -154,8 +147,8 @@ def _held(db: apsw.Connection, opens: list[OpenHold], closes: list[CloseHold]) -
             opened.extend(values)
             continue
         ended, usage, rest = _end(close)
-        if usage == (usage[0], 0, 0, usage[3], 0, 0, 0, 0, 0, 0) and rest[0] == rest[1] == 0 and not rest[3]:
-            rows, rest = plain, (usage[0], usage[3], rest[2])
+        if _is_plain(close):
+            rows, rest = plain, (usage[_INPUT], usage[_OUTPUT], rest[2])
         else:
             rows, rest = whole, usage + rest
         rows.extend(values[:-1])
@@ -166,6 +159,12 @@ def _held(db: apsw.Connection, opens: list[OpenHold], closes: list[CloseHold]) -
     _WHOLE.run(db, whole)
     if closing:
         _close(db, list(closing.values()))
+
+
+def _is_plain(op: CloseHold) -> bool:
+    """Whether all that `_PLAIN` leaves out has its default."""
+    usage = op.usage or _NOTHING
+    return usage == Usage(input=usage.input, output=usage.output) and not (op.interrupted or op.clipped or op.safety)
 
 
 def _end(op: CloseHold) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
@@ -258,3 +257,11 @@ def _found(db: apsw.Connection, ops: list[CountFindings]) -> None:
     for place, count in counts.items():
         values += (*place, count)
     _FOUND.run(db, values)
+
+
+_Writers = tuple[tuple[type, Callable[[apsw.Connection, list[Any]], None]], ...]
+_BEFORE_HOLDS: Final[_Writers] = ((AddAccount, _accounts), (AddPrice, _prices), (AddChain, _chains))
+_AFTER_HOLDS: Final[_Writers] = (
+    *((MarkProgress, _progressed), (Post, _posted)),
+    *((Spend, _spent), (CountFindings, _found)),
+)
