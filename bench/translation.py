@@ -86,7 +86,7 @@ def request_work(client: str, host: str, kind: str) -> Callable[[], object]:
     provider, target = load(host), target_of(host)
     dialect, body, path = CLIENTS[client], dialogues.REQUESTS[kind][client], _PATHS[client]
     headers: dict[bytes, bytes] = {}
-    return lambda: provider.encode_chat(dialect.read(body, path, headers), target)
+    return lambda: provider.encode_chat(dialect.read(body, path, headers), target).outgoing
 
 
 def chunk_work(client: str, host: str) -> Callable[[], bytes]:

@@ -57,7 +57,7 @@ from tollhouse.settings.keys import Server as ServerKeys
 from tollhouse.snapshot import Live
 from tollhouse.telemetry.log import Log
 from tollhouse.telemetry.metrics import Metrics, Sample
-from tollhouse.types.calls import Target, Usage
+from tollhouse.types.calls import Target, Usage, counts_of
 from tollhouse.types.secret import Secret
 from tollhouse.upstream.pool import Pool
 from tollhouse.web.front import Front
@@ -91,17 +91,18 @@ class TokenMeter:
         """See `Meter`. A model that no catalogue knows counts under its host alone, so that series stay few."""
         host = target.host.name
         model = target.model if target.facts is not None else "other"
-        self._add(host, model, "input", usage.input)
-        self._add(host, model, "output", usage.output)
-        self._add(host, model, "cache_read", usage.cache_read)
-        self._add(host, model, "cache_write", usage.cache_write)
-        self._add(host, model, "cache_write_1h", usage.cache_write_1h)
-        self._add(host, model, "reasoning", usage.reasoning)
-        self._add(host, model, "input_audio", usage.input_audio)
-        self._add(host, model, "output_audio", usage.output_audio)
-        if usage.images:
-            self._metrics.add("tollhouse_images", host, model, count=usage.images)
-        if usage.estimated:
+        text, read, kept, output, thought, estimated, kept_1h, heard, spoken, images = counts_of(usage)
+        self._add(host, model, "input", text)
+        self._add(host, model, "output", output)
+        self._add(host, model, "cache_read", read)
+        self._add(host, model, "cache_write", kept)
+        self._add(host, model, "cache_write_1h", kept_1h)
+        self._add(host, model, "reasoning", thought)
+        self._add(host, model, "input_audio", heard)
+        self._add(host, model, "output_audio", spoken)
+        if images:
+            self._metrics.add("tollhouse_images", host, model, count=images)
+        if estimated:
             self._metrics.add("tollhouse_estimated_usage", host)
 
     def _add(self, host: str, model: str, kind: str, count: int) -> None:

@@ -18,7 +18,8 @@ from tollhouse import config, errors
 from tollhouse.cli import main as command_line
 from tollhouse.engines.guide.index import Index
 from tollhouse.engines.guide.model import answers, shipped_pages
-from tollhouse.errors import Fault
+from tollhouse.errors import Fault, UpstreamRateLimited
+from tollhouse.providers.protocol import Provider
 from tollhouse.telemetry.metrics import COUNTERS, REGISTERED
 from tollhouse.types.calls import ChatCall, Host, Target
 
@@ -230,7 +231,9 @@ def test_the_provider_of_the_page_works() -> None:
     exec(compile(block.text, "provider", "exec"), module)  # noqa: S102 - the documentation's own text
     target = Target(Host("h", "https://h.example/v1", auth="none"), "m-1")
     call = ChatCall("m", {"model": "m", "messages": []}, stream=False, include_usage=False)
-    assert module["PROVIDER"].encode_chat(call, target).outgoing.path == "/v1/models/m-1/chat/completions"
+    provider: Provider = module["PROVIDER"]
+    assert provider.encode_chat(call, target, cap=7).outgoing.path == "/v1/models/m-1/chat/completions"
+    assert isinstance(provider.decode_error(429, {}, b"{}"), UpstreamRateLimited)
 
 
 @pytest.mark.parametrize(

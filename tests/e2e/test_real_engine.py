@@ -87,10 +87,11 @@ def claude(house: Gateway) -> Iterator[anthropic.Anthropic]:
 
 
 @pytest.fixture
-def gemini(house: Gateway) -> genai.Client:
+def gemini(house: Gateway) -> Iterator[genai.Client]:
     """Google's."""
     options = types.HttpOptions(base_url=f"http://127.0.0.1:{house.port}", timeout=30_000)
-    return genai.Client(api_key=house.key, http_options=options)
+    with genai.Client(api_key=house.key, http_options=options) as sdk:
+        yield sdk
 
 
 # --- OpenAI ---------------------------------------------------------------------------------------------------------

@@ -113,10 +113,11 @@ def claude(house: Gateway) -> Iterator[anthropic.Anthropic]:
 
 
 @pytest.fixture(scope="module")
-def google(house: Gateway) -> genai.Client:
+def google(house: Gateway) -> Iterator[genai.Client]:
     """Google's."""
     options = types.HttpOptions(base_url=f"http://127.0.0.1:{house.port}", timeout=20_000)
-    return genai.Client(api_key=house.key, http_options=options)
+    with genai.Client(api_key=house.key, http_options=options) as sdk:
+        yield sdk
 
 
 def test_openai_shows_what_it_does_not_know(client: openai.OpenAI, stage: Backstage) -> None:

@@ -66,15 +66,17 @@ def sdk(house: Gateway, **more: Any) -> genai.Client:
 
 
 @pytest.fixture(params=[None, "v1beta"])
-def client(house: Gateway, request: pytest.FixtureRequest) -> genai.Client:
+def client(house: Gateway, request: pytest.FixtureRequest) -> Iterator[genai.Client]:
     """It, with its own default version and with the older one."""
-    return sdk(house) if request.param is None else sdk(house, api_version=request.param)
+    with sdk(house) if request.param is None else sdk(house, api_version=request.param) as it:
+        yield it
 
 
 @pytest.fixture
-def direct(house: Gateway) -> genai.Client:
+def direct(house: Gateway) -> Iterator[genai.Client]:
     """It, as its users make it."""
-    return sdk(house)
+    with sdk(house) as it:
+        yield it
 
 
 def call(city: str) -> dict[str, Any]:
@@ -133,6 +135,8 @@ async def test_the_asynchronous_client(house: Gateway) -> None:
     assert answer.text
     chunks = [one async for one in await client.aio.models.generate_content_stream(model=SIM, contents="Hello!")]
     assert "".join(chunk.text or "" for chunk in chunks)
+    await client.aio.aclose()
+    client.close()
 
 
 def test_a_chat(client: genai.Client) -> None:
@@ -295,8 +299,10 @@ def test_errors(client: genai.Client, house: Gateway) -> None:
         list(client.models.generate_content_stream(model="nobody/m", contents="Hi"))
     assert streamed.value.code == 404
     options = types.HttpOptions(base_url=f"http://127.0.0.1:{house.port}")
-    stranger = genai.Client(api_key="sk-wrong", http_options=options)
-    with pytest.raises(errors.ClientError) as unknown:
+    with (
+        genai.Client(api_key="sk-wrong", http_options=options) as stranger,
+        pytest.raises(errors.ClientError) as unknown,
+    ):
         stranger.models.generate_content(model=SIM, contents="Hi")
     assert (unknown.value.code, unknown.value.status) == (401, "UNAUTHENTICATED")
 
@@ -345,6 +351,6 @@ def test_a_host_that_speaks_the_dialect(direct: genai.Client, backstage: Backsta
 def test_the_client_for_vertex(house: Gateway) -> None:
     """It spells paths in its own way."""
     options = types.HttpOptions(base_url=f"http://127.0.0.1:{house.port}")
-    client = genai.Client(enterprise=True, api_key=house.key, http_options=options)
-    assert client.models.generate_content(model=SIM, contents="Hello").text
-    assert client.models.count_tokens(model=SIM, contents="Hello").total_tokens
+    with genai.Client(enterprise=True, api_key=house.key, http_options=options) as client:
+        assert client.models.generate_content(model=SIM, contents="Hello").text
+        assert client.models.count_tokens(model=SIM, contents="Hello").total_tokens

@@ -6,7 +6,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from tests.gateway.counting_house import PRICE, TARGET, USD, price_of
 from tollhouse.errors import InvalidRequest, MaxCostExceeded
@@ -50,7 +49,7 @@ def test_the_lowest_price() -> None:
     """The lowest price is the estimated prompt and one token of every answer."""
     assert lowest(bid(USD), Needs("chat/completions", 1000, choices=2), 100) == 100 * 3000 + 2 * 15_000
     each = Target(Host("up", "http://127.0.0.1:1/v1", quirks=Quirks(choices=False)), "m")
-    asked = replace(bid(USD), target=each)
+    asked = Bid(each, PRICE, USD, 16, 1000)
     assert lowest(asked, Needs("chat/completions", 1000, choices=2), 100) == 2 * 100 * 3000 + 2 * 15_000
     assert lowest(bid(USD), Needs("embeddings", 1000, fixed=0), 100) == 100 * 3000
     priced = Bid(TARGET, price_of(Prices(image=40_000_000_000)), USD, None, 1000)

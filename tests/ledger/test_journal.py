@@ -240,7 +240,7 @@ async def test_a_writer_that_dies_is_seen(tmp_path: Path) -> None:
             await asyncio.wait_for(journal.durable(journal.append((AddAccount(1, "a", allow_debt=True),))), 5)
         with pytest.raises(StorageUnavailable, match="Restart"):
             journal.check()
+        await journal.stop()  # the thread has ended then, and has said why
     finally:
         threading.excepthook = said
-    await journal.stop()
     store.close()

@@ -3,8 +3,9 @@
 import pytest
 
 from tollhouse.errors import Unpriced
+from tollhouse.ledger.price_bodies import Rates, Tier
 from tollhouse.ledger.pricebook import EVERY_MODEL, MAX_KNOWN, PriceBook
-from tollhouse.ledger.prices import MOST_TOKENS, PriceVersion, Rates, Tier, free_price, make_price
+from tollhouse.ledger.prices import MOST_TOKENS, PriceVersion, free_price, make_price
 from tollhouse.types.calls import Host, ModelFacts, Prices, PriceTier, Target, Usage
 
 CLASSES = Rates.__struct_fields__
@@ -132,7 +133,8 @@ def test_a_target_that_has_the_address_of_another_is_not_taken_for_it() -> None:
     """Addresses are used again: what is remembered is of the very target that was asked for."""
     book = PriceBook()
     gone, here = Target(FAR, "gone", LISTED), Target(FAR, "here", LISTED)
-    book._known[id(here)] = (gone, -1, 10**12, book.of(gone, 0))
+    book.of(gone, 0)
+    book._known[id(here)] = book._known[id(gone)]
     assert book.of(here, 0).model == "here"
     gift, taker = Target(free_host(), "gone"), Target(free_host(), "here")
     book._free[id(taker)] = (gift, book.of(gift, 0, "moderations"))

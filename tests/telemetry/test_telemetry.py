@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 
+from tollhouse.telemetry.exposition import render
 from tollhouse.telemetry.log import AccessLine, Log
 from tollhouse.telemetry.metrics import Metrics, Sample
 from tollhouse.telemetry.redact import redact
@@ -131,7 +132,7 @@ def test_metrics_are_rendered_in_the_text_format() -> None:
         yield "tollhouse_keys", (), 3
 
     metrics.sources.append(source)
-    text = metrics.render().decode()
+    text = render(metrics).decode()
     assert 'tollhouse_requests_total{route="/v1/models",status="200"} 3.0' in text
     assert "tollhouse_keys 3.0" in text
     assert 'tollhouse_request_seconds_bucket{le="0.025",route="/v1/models"} 0.0' in text

@@ -97,6 +97,14 @@ async def test_a_head_that_repeats_means_the_same_with_another_length() -> None:
     assert host.bodies_bytes == 3 + 12345
 
 
+@pytest.mark.parametrize("size", [*range(13), *range(95, 105), *range(996, 1004), 99_999, 100_000])
+async def test_a_length_may_have_any_number_of_digits(size: int) -> None:
+    """It follows from the bytes that are there, wherever it grows by a digit."""
+    exchange = read(taught(request(b"abc")), request(b"x" * size))
+    assert exchange is not None
+    assert (len(await exchange.body()), exchange.headers[b"content-length"]) == (size, b"%d" % size)
+
+
 async def test_what_is_read_twice_is_two_requests() -> None:
     """A handler that changes the headers it was given changes nobody else's."""
     repeats = taught(request(b"abc"))

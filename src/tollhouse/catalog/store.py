@@ -77,6 +77,12 @@ class _Row(msgspec.Struct, array_like=True, frozen=True):
     others: dict[str, str] = {}
 
 
+class _Name(msgspec.Struct, array_like=True, frozen=True):
+    """The first of these columns: names are asked for of all hosts, the rest of few."""
+
+    id: str
+
+
 class _Provider(msgspec.Struct, frozen=True):
     name: str
     wire: str
@@ -123,6 +129,7 @@ class _Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _ROWS = msgspec.json.Decoder(list[_Row])
+_NAMES = msgspec.json.Decoder(list[_Name])
 
 
 class Catalogue:
@@ -162,12 +169,13 @@ class Catalogue:
 
     def model_ids(self, provider: str) -> tuple[str, ...]:
         """The ids alone."""
-        return tuple(self._columns(provider))
+        raw = self._raw.get(provider)
+        return () if raw is None else tuple([row.id for row in _NAMES.decode(raw)])
 
     def offering(self, name: str) -> tuple[str, ...]:
         """The hosts, enabled or not, that list a model of this name, spelled so or nearly so (`spelling.plain`)."""
         if not self._offering:
-            for provider, model in ((host, model) for host in self._raw for model in self._columns(host)):
+            for provider, model in ((host, model) for host in self._raw for model in self.model_ids(host)):
                 self._offering.setdefault(plain(model), {})[provider] = None
         return tuple(self._offering.get(plain(name), ()))
 
@@ -206,8 +214,7 @@ class Catalogue:
         rows = self._rows.get(provider)
         if rows is None:
             raw = self._raw.get(provider)
-            rows = {row.id: row for row in _ROWS.decode(raw)} if raw is not None else {}
-            self._rows[provider] = rows
+            rows = self._rows[provider] = {row.id: row for row in _ROWS.decode(raw)} if raw is not None else {}
         return rows
 
 

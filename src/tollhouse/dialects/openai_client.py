@@ -10,7 +10,7 @@ from tollhouse.dialects.openai import ChatStream
 from tollhouse.dialects.replies import normalise_reply
 from tollhouse.dialects.reported import Reported, reported
 from tollhouse.dialects.spoken import Said, said_in_reply
-from tollhouse.dialects.usage import priced
+from tollhouse.dialects.usage import price
 from tollhouse.errors import Fault
 from tollhouse.types.calls import ChatCall
 from tollhouse.validate.chat import read_chat
@@ -35,7 +35,7 @@ class OpenAIClient:
         """A ``chat.completion``."""
         reply = normalise_reply(answer, identity.id, identity.created, call.model, metered=account.usage)
         if isinstance(usage := reply.get("usage"), dict):
-            reply["usage"] = priced(usage, account.cost_nusd)
+            price(usage, account.cost_nusd)  # which `normalise_reply` has just made
         reply.update(account.notes)
         if account.results:
             for choice in reply["choices"]:

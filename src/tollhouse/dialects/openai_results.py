@@ -1,6 +1,6 @@
 """What the filters of a host that speaks OpenAI's dialect found, put into shape where it stands. Pure.
 
-`providers.openai` makes one `Found` for each answer, and asks it only about members that few hosts send. Azure's
+`providers.openai` makes one `Found` for each stream, and asks it only about members that few hosts send. Azure's
 results stay as they are, but for shapes that make no sense; OpenAI's own ``moderation`` is told in that form too.
 
 Azure opens a stream with what was found in the prompt, in an event without choices, id and model: it waits for the
@@ -21,7 +21,7 @@ CUT: Final = "content_filter"
 
 
 class Found:
-    """What was found in one answer and its prompt, so far."""
+    """What was found in one streamed answer and its prompt, so far."""
 
     __slots__ = ("_cut", "_sound", "asked")
 
@@ -32,18 +32,6 @@ class Found:
         """The choices that a filter has ended."""
         self._sound: Results = {}
         """The last results that were read: the next ones are nearly always the same."""
-
-    def read_reply(self, reply: dict[str, Any]) -> None:
-        """Puts the results of a whole, tidy answer into shape, in place."""
-        choices = reply["choices"]
-        for choice in choices:
-            if RESULTS in choice or OLD_RESULTS in choice:
-                self.read_choice(choice)
-        if asked := _take_prompt(reply):
-            reply[PROMPT] = asked
-        if reply.get(MODERATION):
-            cut = [choice["index"] for choice in choices if choice["finish_reason"] == CUT]
-            add_moderation(reply, choices, cut=frozenset(cut))
 
     def read_chunk(self, chunk: dict[str, Any], began: set[int]) -> None:
         """Takes what was found in the prompt out of a chunk that has a word about safety, and tells what ``moderation``
@@ -83,6 +71,21 @@ class Found:
     def tell(self, chunk: dict[str, Any]) -> None:
         """Puts what was found in the prompt on a chunk that has a choice."""
         chunk[PROMPT], self.asked = self.asked, None
+
+
+def read_found(reply: dict[str, Any]) -> None:
+    """Puts what was found in a whole, tidy answer into shape, in place."""
+    choices = reply["choices"]
+    for choice in choices:
+        if RESULTS in choice or OLD_RESULTS in choice:
+            Found().read_choice(choice)
+    if PROMPT in reply or OLD_PROMPT in reply:
+        asked = _take_prompt(reply)
+        if asked:
+            reply[PROMPT] = asked
+    if reply.get(MODERATION):
+        cut = [choice["index"] for choice in choices if choice["finish_reason"] == CUT]
+        add_moderation(reply, choices, cut=frozenset(cut))
 
 
 def _take_prompt(holder: dict[str, Any]) -> list[dict[str, Any]] | None:

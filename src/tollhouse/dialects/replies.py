@@ -16,6 +16,7 @@ from tollhouse.errors import UpstreamBadResponse
 from tollhouse.types.calls import Usage
 
 _decode: Final = msgspec.json.Decoder().decode
+_OBJECT: Final = "chat.completion"
 
 
 def json_object(data: bytes) -> dict[str, Any]:
@@ -36,8 +37,8 @@ def normalise_reply(
 
     ``metered`` is what the client is shown where the host reported no usage, for strict readers require one.
     """
-    head = {"id": reply_id, "object": "chat.completion", "created": created, "model": model}
-    whole = {**head, **reply, **head}
+    whole = {"id": reply_id, "object": _OBJECT, "created": created, "model": model, **reply}
+    whole["id"], whole["object"], whole["created"], whole["model"] = reply_id, _OBJECT, created, model
     whole.pop("error", None)
     usage = whole.get("usage")
     if metered is not None and not usage:
@@ -57,8 +58,7 @@ def tidy_reply(reply: dict[str, Any], seed: str) -> None:
         raise UpstreamBadResponse("The upstream's answer has no choices.")
     taken: set[int] = set()
     for position, choice in enumerate(choices):
-        message = choice.get("message") if isinstance(choice, dict) else None
-        if not isinstance(message, dict):
+        if not isinstance(choice, dict) or not isinstance(message := choice.get("message"), dict):
             raise UpstreamBadResponse("The upstream's answer has a choice without a message.")
         index = choice.get("index")
         if type(index) is not int or index in taken:
@@ -78,8 +78,10 @@ def is_empty(reply: dict[str, Any]) -> bool:
 
 
 def _is_blank(choice: Any) -> bool:
-    message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(message, dict) or choice.get("finish_reason") not in (None, "", BROKEN):
+    if not isinstance(choice, dict) or choice.get("finish_reason") not in (None, "", BROKEN):
+        return False
+    message = choice.get("message")
+    if not isinstance(message, dict):
         return False
     return not any(value for name, value in message.items() if name != "role")
 

@@ -13,7 +13,8 @@ from tollhouse.types.calls import Quirks, Usage
 from tollhouse.types.money import format_usd
 
 MAX_TOKENS: Final = 2**31
-_CHARGED_BY_THE_HOST: Final = ("cost", "cost_details", "cost_in_usd_ticks", "is_byok")
+_Raw: Final = msgspec.Raw
+_CHARGED_BY_THE_HOST: Final[tuple[str, ...]] = ("cost", "cost_details", "cost_in_usd_ticks", "is_byok")
 """What hosts (OpenRouter, xAI) say in ``usage`` of their own charge to the operator: no concern of the client's."""
 
 
@@ -80,15 +81,20 @@ def tidy_usage(raw: Mapping[str, Any]) -> dict[str, Any]:
 def priced(usage: Mapping[str, Any], cost_nusd: int) -> dict[str, Any]:
     """A ``usage`` object with our ``cost``, in place of what the host says that it charged."""
     told = dict(usage)
-    for name in _CHARGED_BY_THE_HOST:
-        told.pop(name, None)
-    told["cost"] = usd_json(cost_nusd)
+    price(told, cost_nusd)
     return told
+
+
+def price(usage: dict[str, Any], cost_nusd: int) -> None:
+    """The same in place, for an object of ours."""
+    for name in _CHARGED_BY_THE_HOST:
+        usage.pop(name, None)
+    usage["cost"] = usd_json(cost_nusd)
 
 
 def usd_json(amount_nusd: int) -> msgspec.Raw:
     """An amount in dollars as a JSON number, exact to its last digit: ``0.000012345``, ``5.00``."""
-    return msgspec.Raw(format_usd(amount_nusd).encode())
+    return _Raw(format_usd(amount_nusd))
 
 
 def _object(raw: Mapping[str, Any] | None, name: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 `gateway.pipeline` and `gateway.relay` call these between the settlement and the last byte. The figures go where every
 client survives them: top-level members of a JSON answer, members of an ordinary chunk of a stream (one that would have
 been sent anyway and has a choice), and ``usage.cost`` where usage is shown. They are written as exact decimal numbers,
-never in exponents: the text of `format_usd`, which is the header's text too.
+never in exponents: the text of `write_usd`, which is the header's text too.
 """
 
 from collections.abc import Mapping
@@ -12,17 +12,18 @@ from typing import Any, Final
 import msgspec
 
 from tollhouse.dialects.usage import priced
-from tollhouse.types.money import NUSD_PER_USD, format_usd
+from tollhouse.types.money import NUSD_PER_USD, format_usd, write_usd
 from tollhouse.web.heads import header_line
 
 REMAINING, WARNING = "_remaining_credits", "_balance_warning"
 COST_HEADER: Final = "x-tollhouse-cost"
+_Raw: Final = msgspec.Raw
 _FULL_EVENTS: Final = frozenset({"response.completed", "response.failed", "response.incomplete"})
 
 
 def credits_json(amount_nusd: int, credits_per_usd: int) -> msgspec.Raw:
     """An amount in credits as a JSON number, just as exact."""
-    return msgspec.Raw(format_usd(amount_nusd * credits_per_usd).encode())
+    return _Raw(write_usd(amount_nusd * credits_per_usd))
 
 
 def amounts(name: str, amount_nusd: int | None, credits_per_usd: int) -> dict[str, Any]:

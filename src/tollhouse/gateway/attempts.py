@@ -23,7 +23,7 @@ already.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from msgspec.structs import replace
 
@@ -134,73 +134,85 @@ class Attempts:
         while step is not None:
             if step.wait_s:
                 await asyncio.sleep(step.wait_s)
-            at = now()
+                at = now()
             ticket = health.start(self._bids[step.index].target, at, stream=self._stream)
             if ticket is None:
-                step = self._way().after(step, Outcome.BUSY_PROBE, now(), random.random())
+                step = self._way().after(step, Outcome.BUSY_PROBE, at, random.random())
                 continue
             hedge = None
             if len(self._bids) > 1:
                 hedge = self._way().hedge(step, at, stream=self._stream, probe=ticket.is_probe)
-            if hedge is None:
-                ended = await self._try(ask, step, ticket)
-            else:
-                ended = await self._race(ask, step, ticket, hedge)
-            if ended.result is not None:
-                self._accept(ended)
-                return ended.result
-            fault = ended.fault
-            if _ends_all(fault):
-                raise fault
-            step = self._way().after(ended.step, classify(fault), now(), random.random(), retry_after_s(fault))
+            one: _Try[T] = self._begin(step, ticket)
+            if hedge is not None:
+                one = await self._race(ask, one, hedge)
+            else:  # `_try`, but for a coroutine of its own: nearly every request comes this way
+                try:
+                    one.result = await ask(one.trial)
+                except UpstreamFault as fault:
+                    self._fail(one, fault)
+                finally:
+                    self._end(one)
+            if one.result is not None:
+                self._accept(one.trial, one.ticket)
+                return one.result
+            if _ends_all(one.fault):
+                raise one.fault
+            at = now()
+            step = self._way().after(one.step, classify(one.fault), at, random.random(), retry_after_s(one.fault))
         raise self._failure()
 
-    async def _try(self, ask: Callable[[Trial], Awaitable[T]], step: Step, ticket: Ticket) -> "_Ended[T]":
-        """What one target gives, or its fault. One that is not accepted has ended for `health`."""
-        bid, health = self._bids[step.index], self._health
+    async def _try(self, ask: Callable[[Trial], Awaitable[T]], one: "_Try[T]") -> "_Try[T]":
+        """Asks one target. A try that is not accepted has ended for `health`."""
+        try:
+            one.result = await ask(one.trial)
+        except UpstreamFault as fault:
+            self._fail(one, fault)
+        finally:
+            self._end(one)
+        return one
+
+    def _begin(self, step: Step, ticket: Ticket) -> "_Try[Any]":
+        bid = self._bids[step.index]
         trial = Trial(self._snapshot, bid, self.fidelity, self._now)
         if self.log:
             trial.goes_on = self._goes_on
             trial.turn = sum([target == bid.target.id for target, _ in self.log])
-        outcome, wait_s = GONE, None
-        try:
-            result = await ask(trial)
-            outcome = OK
-        except UpstreamFault as fault:
-            outcome, wait_s = classify(fault), retry_after_s(fault)
-            self._note(trial, fault)
-            return _Ended(step, trial, ticket, None, fault)
-        finally:
-            if outcome is not OK:
-                health.end(ticket, self._now(), outcome, random.random(), wait_s)
-                if outcome is GONE:
-                    self._record_cancelled(trial)
-        return _Ended(step, trial, ticket, result, _NO_FAULT)
+        return _Try(step, trial, ticket)
 
-    def _accept(self, ended: "_Ended[T]") -> None:
+    def _fail(self, one: "_Try[T]", fault: UpstreamFault) -> None:
+        """The target has failed."""
+        one.fault = fault
+        outcome, wait_s = classify(fault), retry_after_s(fault)
+        self._note(one.trial, fault)
+        self._health.end(one.ticket, self._now(), outcome, random.random(), wait_s)
+
+    def _end(self, one: "_Try[T]") -> None:
+        """The asking is over. Where it gave neither an answer nor a fault, whoever asked has gone."""
+        if one.result is None and one.fault is _NO_FAULT:
+            self._health.end(one.ticket, self._now(), GONE)
+            self._record_cancelled(one.trial)
+
+    def _accept(self, trial: Trial, ticket: Ticket) -> None:
         """Takes it as the answer."""
-        trial = self.won = ended.trial
-        ticket = self._ticket = ended.ticket
+        self.won, self._ticket = trial, ticket
         at = self._now()
         self._health.first_token(ticket, at)
         waited_s = trial.answered_at - trial.started_at
         self._metrics.observe("tollhouse_first_token_seconds", trial.target.host.name, waited_s)
         self._record(trial, "ok", "ok", at)
 
-    async def _race(
-        self, ask: Callable[[Trial], Awaitable[T]], step: Step, ticket: Ticket, hedge: Hedge
-    ) -> "_Ended[T]":
+    async def _race(self, ask: Callable[[Trial], Awaitable[T]], one: "_Try[T]", hedge: Hedge) -> "_Try[T]":
         """The same of two targets, the second of which is asked when the first is late."""
-        running = {asyncio.create_task(self._try(ask, step, ticket))}
+        running = {asyncio.create_task(self._try(ask, one))}
         race = self._run(ask, running, hedge)
         return await finish(race, running, lambda: self._let_go(running))
 
     async def _run(
-        self, ask: Callable[[Trial], Awaitable[T]], running: "set[asyncio.Task[_Ended[T]]]", hedge: Hedge
-    ) -> "_Ended[T]":
+        self, ask: Callable[[Trial], Awaitable[T]], running: "set[asyncio.Task[_Try[T]]]", hedge: Hedge
+    ) -> "_Try[T]":
         done, _ = await asyncio.wait(running, timeout=hedge.after_s)
         if not done and (second := self._launch(hedge)) is not None:
-            running.add(asyncio.create_task(self._try(ask, *second)))
+            running.add(asyncio.create_task(self._try(ask, second)))
         last = None
         while last is None:
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -208,9 +220,7 @@ class Attempts:
         self._overtaken = last.result is not None
         return last
 
-    def _judge(
-        self, done: "set[asyncio.Task[_Ended[T]]]", running: "set[asyncio.Task[_Ended[T]]]"
-    ) -> "_Ended[T] | None":
+    def _judge(self, done: "set[asyncio.Task[_Try[T]]]", running: "set[asyncio.Task[_Try[T]]]") -> "_Try[T] | None":
         """How the race ends, by those that have ended; None where another is still to be waited for."""
         for task in sorted(done, key=_merit):
             ended = task.result()
@@ -220,7 +230,7 @@ class Attempts:
             self._way().failed(ended.step, classify(ended.fault))
         return None
 
-    def _let_go(self, tasks: "set[asyncio.Task[_Ended[T]]]") -> None:
+    def _let_go(self, tasks: "set[asyncio.Task[_Try[T]]]") -> None:
         """Lets go of answers that came at the same moment as another, or as the client left."""
         for task in tasks:
             if task.cancelled() or task.exception() is not None:
@@ -234,8 +244,8 @@ class Attempts:
                 self._record_cancelled(ended.trial)
         self._overtaken = False
 
-    def _launch(self, hedge: Hedge) -> tuple[Step, Ticket] | None:
-        """The second step of a race, if the budget has room for it and its target lets it in."""
+    def _launch(self, hedge: Hedge) -> "_Try[Any] | None":
+        """The second try of a race, if the budget has room for it and its target lets it in."""
         now = self._now()
         step = self._way().launch(hedge, now)
         if step is None:
@@ -244,7 +254,7 @@ class Attempts:
         if ticket is None:
             self._way().failed(step, Outcome.BUSY_PROBE)
             return None
-        return step, ticket
+        return self._begin(step, ticket)
 
     def _note(self, trial: Trial, fault: UpstreamFault) -> None:
         """Makes a fault fit to be shown, and keeps it."""
@@ -289,8 +299,10 @@ class Attempts:
     def close(self, fault: UpstreamFault | None = None) -> None:
         """The answer has been read to its end, or as far as it goes. Without one, nothing happens."""
         if self._ticket is not None:
-            outcome = OK if fault is None else classify(fault)
-            self._health.end(self._ticket, self._now(), outcome, random.random())
+            if fault is None:
+                self._health.end(self._ticket, self._now(), OK)
+            else:
+                self._health.end(self._ticket, self._now(), classify(fault), random.random())
             self._ticket = None
 
     def broke_off(self, fault: UpstreamFault) -> None:
@@ -317,27 +329,29 @@ class Attempts:
 
 def _less(bid: Bid, tokens: int) -> Bid:
     """The bid for the rest of an answer."""
-    return bid if bid.output_cap is None else replace(bid, output_cap=max(1, bid.output_cap - tokens))
+    if bid.output_cap is None:
+        return bid
+    return Bid(bid.target, bid.price, bid.amount, max(1, bid.output_cap - tokens), bid.input_bound)
 
 
 _NO_FAULT: Final = UpstreamFault("")
-"""Of an attempt that has a result."""
+"""Of a step that has not failed."""
 
 
-class _Ended(Generic[T]):
-    """How one step ended: with a result, or with a fault."""
+class _Try(Generic[T]):
+    """One step, and how it ended: with a result, or with a fault."""
 
     __slots__ = ("fault", "result", "step", "ticket", "trial")
 
-    def __init__(self, step: Step, trial: Trial, ticket: Ticket, result: T | None, fault: UpstreamFault) -> None:
+    def __init__(self, step: Step, trial: Trial, ticket: Ticket) -> None:
         self.step = step
         self.trial = trial
         self.ticket = ticket
-        self.result = result
-        self.fault = fault
+        self.result: T | None = None
+        self.fault = _NO_FAULT
 
 
-def _merit(task: asyncio.Task[_Ended[T]]) -> int:
+def _merit(task: asyncio.Task[_Try[T]]) -> int:
     """The order in which attempts that ended at once are looked at: an answer, the client's own fault, the rest."""
     ended = task.result()
     return 0 if ended.result is not None else 2 - _ends_all(ended.fault)

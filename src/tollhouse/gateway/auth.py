@@ -1,14 +1,15 @@
 """Who is calling: a key's digest, looked up in memory.
 
-A key is stored nowhere. What is kept is HMAC-SHA256 of it under the installation's pepper, and the lookup is a
+A key is kept nowhere. What the store has is HMAC-SHA256 of it under the installation's pepper; what this process
+remembers of a key that has called is BLAKE2b under a key of its own, which takes a third of the time. Each lookup is a
 dictionary's on the whole digest: the time it takes says nothing about how much of a key was right. A store that does
 not answer never turns a good key into a bad one: the directory last read stays valid.
 """
 
-import hmac
 import time
 from collections.abc import Callable
-from hashlib import sha256
+from hashlib import blake2b
+from secrets import token_bytes
 from typing import Final
 
 from tollhouse.errors import AccountSuspended, RateLimited, Unauthorized
@@ -16,6 +17,7 @@ from tollhouse.tenancy.directory import ChainNumber, Directory
 from tollhouse.tenancy.keys import digest_key
 from tollhouse.types.tenancy import Principal
 
+_hash: Final = blake2b
 FAILURE_WINDOW_S: Final = 60.0
 FAILURES_PER_WINDOW: Final = 60
 _MOST_CLIENTS: Final = 10_000
@@ -67,11 +69,14 @@ class Keyring:
         self.failures = Failures()
         self.directory = Directory()
         self._pepper = pepper
-        self._mac = hmac.new(pepper, digestmod=sha256)
-        """`digest_key`, as far as it goes without the key: half of its cost."""
+        self._own = token_bytes(32)
+        """Of this process alone. It stands before a key, which for BLAKE2 is as good as its own ``key``, and needs one
+        block less.
+        """
         self._chain_number = chain_number
         self._clock_s = clock_s
         self._principals: dict[bytes, Principal] = {}
+        """Whom a key that has called since the last change stands for, by its digest here."""
 
     def __len__(self) -> int:
         """How many keys are neither revoked nor suspended."""
@@ -105,20 +110,22 @@ class Keyring:
         raise Unauthorized(_WRONG)
 
     def _find(self, key: bytes) -> Principal | None:
-        mac = self._mac.copy()
-        mac.update(key)
-        digest = mac.digest()
-        principal = self._principals.get(digest) or self._meet(digest)
-        if principal is None or (principal.not_after is not None and self._clock_s() >= principal.not_after):
+        digest = _hash(self._own + key).digest()
+        principal = self._principals.get(digest)
+        if principal is None:
+            principal = self._meet(key)
+            if principal is None:
+                return None
+            self._principals[digest] = principal
+        if principal.not_after is not None and self._clock_s() >= principal.not_after:
             return None
         return principal
 
-    def _meet(self, digest: bytes) -> Principal | None:
+    def _meet(self, key: bytes) -> Principal | None:
         """Reads a key for the first time since the last change."""
-        principal = self.directory.principal(digest, self._chain_number)
+        principal = self.directory.principal(digest_key(self._pepper, key), self._chain_number)
         if principal is None or self.directory.suspended(principal.number):
             return None
-        self._principals[digest] = principal
         return principal
 
     def _is_suspended(self, key: bytes) -> bool:

@@ -76,29 +76,30 @@ def bid_for(needs: Needs, target: Target, price: PriceVersion, available_nusd: i
     prompt = input_bound(needs, target) * times_sent(needs, target)
     if needs.fixed is not None:
         return Bid(target, price, price.bound(prompt, needs.fixed, needs.images_made, audio=needs.sounds), None, prompt)
-    facts = target.facts
+    facts, own = target.facts, needs.cap
     most = (facts.output_tokens or facts.context_tokens if facts else None) or 0
-
-    def amount(cap: int) -> int:
-        return price.bound(prompt, cap * needs.choices + needs.beside, audio=needs.sounds)
-
     if available_nusd is None:
         uncapped = most or UNKNOWN_OUTPUT_TOKENS
-        if needs.cap is not None:  # it is the one that is sent, so it is what has to be held
-            uncapped = min(needs.cap, max(most, MOST_OWN_TOKENS)) if most else needs.cap
-        return Bid(target, price, amount(uncapped), None, prompt)
-    if needs.cap is None:
+        if own is not None:  # it is the one that is sent, so it is what has to be held
+            uncapped = min(own, max(most, MOST_OWN_TOKENS)) if most else own
+        return Bid(target, price, _amount(needs, price, prompt, uncapped), None, prompt)
+    if own is None:
         default_cap = LEGACY_CAP_TOKENS if needs.kind == _LEGACY else default_cap
         cap = min(default_cap, most or default_cap)
-        needed = amount(cap)
+        needed = _amount(needs, price, prompt, cap)
         if needed > available_nusd:
             total = price.affordable_output(prompt, available_nusd, audio=needs.sounds) - needs.beside
             cap = max(total // needs.choices, min(LEAST_OUTPUT_TOKENS, cap))
-            needed = amount(cap)
+            needed = _amount(needs, price, prompt, cap)
     else:
-        cap = min(needs.cap, most or MOST_OWN_TOKENS)
-        needed = amount(cap)
+        cap = min(own, most or MOST_OWN_TOKENS)
+        needed = _amount(needs, price, prompt, cap)
     return Bid(target, price, needed, cap if needed else None, prompt)
+
+
+def _amount(needs: Needs, price: PriceVersion, prompt: int, cap: int) -> int:
+    """What a request may cost whose answers have this cap."""
+    return price.bound(prompt, cap * needs.choices + needs.beside, audio=needs.sounds)
 
 
 def input_bound(needs: Needs, target: Target) -> int:

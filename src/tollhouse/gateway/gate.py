@@ -71,11 +71,18 @@ class Gate:
         """Who calls, and the body. A body may take a minute to come, in which a key may be revoked or changed: then who
         calls is asked again, so that nobody is let in by what was (I23). Raises what `identify` and the body do.
         """
-        principal = self.identify(exchange, permission)
-        if exchange.complete:
-            return principal, await exchange.body()
+        received = self.receive_at_once(exchange, permission)
+        if received is not None:
+            return received
+        self.identify(exchange, permission)
         body = await exchange.body()
         return self.identify(exchange, permission), body
+
+    def receive_at_once(self, exchange: Exchange, permission: str = "write") -> tuple[Principal, bytes] | None:
+        """What `receive` gives of a request that has arrived whole; else None."""
+        if not exchange.complete:
+            return None
+        return self.identify(exchange, permission), exchange.whole_body()
 
     def admit(self, exchange: Exchange, principal: Principal, kind: str) -> "Visit":
         """Lets a request in whose body has arrived. Raises `Overloaded`, `RateLimited`, `Forbidden`, taking nothing."""

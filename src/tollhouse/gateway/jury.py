@@ -23,6 +23,9 @@ from tollhouse.safety.results import Upstream, prompt_filter_results, read_upstr
 from tollhouse.types.ledger import AttemptRecord
 from tollhouse.types.safety import CLEAN, COMPLETION, PROMPT, Verdict, joined
 
+_NO_VERDICTS: Final[dict[int, Verdict]] = {}
+"""Never changed."""
+_NOBODY: Final[frozenset[int]] = frozenset()
 BATCH_CHARS: Final = 1024
 """How much of an answer is gathered before it is judged, where nothing waits for that."""
 PROMPT_RESULTS, COMPLETION_RESULTS = "prompt_filter_results", "completion_filter_results"
@@ -32,7 +35,7 @@ class Jury:
     """One exchange's."""
 
     __slots__ = (
-        *("_batch_chars", "_bench", "_decisions", "_ear", "_inquiries", "_judged", "_observed", "_of_prompt"),
+        *("_batch_chars", "_decisions", "_ear", "_inquiries", "_judged", "_observed", "_of_prompt"),
         *("_safety", "_visit", "policy", "prompt"),
     )
 
@@ -43,13 +46,12 @@ class Jury:
         self.prompt: Decision = policy.prompt.clean
         """What was decided of the prompt."""
         self._inquiries = Inquiries(safety.judges, visit, policy) if policy.judges else None
-        self._bench = AnswerBench(safety, policy, visit.snapshot.lists)
         self._batch_chars = batch_chars
         self._ear: Ear | None = None
         self._decisions: dict[int, Decision] = {}
-        self._judged: dict[int, Verdict] = {}
+        self._judged = _NO_VERDICTS
         """What gates say of each choice."""
-        self._observed: dict[int, Verdict] = {}
+        self._observed = _NO_VERDICTS
         """What those say who only observe."""
         self._of_prompt: Upstream | None = None
         """What the upstream said of the prompt, as far as that was merged."""
@@ -59,7 +61,8 @@ class Jury:
         """What hears the answer, made for the first who asks."""
         ear = self._ear
         if ear is None:
-            ear = self._ear = Ear(self._bench, self._batch_chars)
+            bench = AnswerBench(self._safety, self.policy, self._visit.snapshot.lists)
+            ear = self._ear = Ear(bench, self._batch_chars)
             ear.keeps_texts = self.policy.embedding or self._inquiries is not None
         return ear
 
@@ -118,7 +121,7 @@ class Jury:
         """Decides on an answer that is one text, where that waits for nothing. Whether it did."""
         if self._inquiries is not None or self.policy.embedding or not is_short(text):
             return False
-        self.allows(0, self._bench.whole(text))
+        self.allows(0, self._safety.judge_answer(text, self.policy, self._visit.snapshot.lists))
         return True
 
     @property
@@ -163,7 +166,8 @@ class Jury:
     @property
     def withheld(self) -> frozenset[int]:
         """The choices that are kept from the client, or a part of them."""
-        return frozenset([choice for choice, decision in self._decisions.items() if decision.blocked])
+        blocked = [choice for choice, decision in self._decisions.items() if decision.blocked]
+        return frozenset(blocked) if blocked else _NOBODY
 
     # --- what is told ----------------------------------------------------------------------------------------
 
@@ -187,7 +191,8 @@ class Jury:
 
         ``prompt`` is whether the prompt was judged at all.
         """
-        decisions = [*([self.prompt] if prompt else ()), *self._decisions.values()]
+        decisions = [self.prompt] if prompt else []
+        decisions += self._decisions.values()
         if decisions:
             write_down(hold, self._safety.metrics, self.policy, decisions)
 

@@ -38,7 +38,7 @@ _TOKENS_PER_MEDIUM: Final = 1000
 
 def meter_reply(raw: Mapping[str, Any] | None, call: ChatCall, reply: Mapping[str, Any]) -> Usage:
     """The usage of a whole answer."""
-    if raw is not None and (plain := _plain(raw)) is not None:
+    if type(raw) is dict and (plain := _plain(raw)) is not None:
         return plain
     read = _Reading(raw or {})
     if read.prompt is not None and read.completion is not None:
@@ -93,18 +93,19 @@ def estimate_prompt(body: Mapping[str, Any]) -> int:
     return estimate_tokens("\n".join(texts)) + sum(map(estimate_tokens, told)) + _TOKENS_PER_MEDIUM * media + around
 
 
-def _plain(raw: Mapping[str, Any]) -> Usage | None:
+def _plain(raw: dict[str, Any]) -> Usage | None:
     """The common case, read without ado: sane counts that add up, nothing cached, no reasoning."""
     prompt, completion = raw.get("prompt_tokens"), raw.get("completion_tokens")
     if type(prompt) is not int or type(completion) is not int or raw.get("total_tokens") != prompt + completion:
         return None
     if not (0 <= prompt <= _MOST and 0 <= completion <= _MOST) or not raw.keys().isdisjoint(_ELSEWHERE):
         return None
-    before, after = raw.get("prompt_tokens_details") or _NONE, raw.get("completion_tokens_details") or _NONE
+    before = raw.get("prompt_tokens_details") or _NONE
     if type(before) is not dict or before.get("cached_tokens") or before.get("audio_tokens"):
         return None
     if before.get("cache_write_tokens") or before.get("cache_creation_input_tokens") or before.get("cache_creation"):
         return None
+    after = raw.get("completion_tokens_details") or _NONE
     if type(after) is not dict or after.get("reasoning_tokens") or after.get("audio_tokens"):
         return None
     return Usage(prompt, 0, 0, completion)

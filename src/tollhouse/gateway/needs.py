@@ -209,9 +209,10 @@ def _count(given: object) -> int:
     return len(given) if batch and isinstance(given, list) else 1
 
 
-def _least(*caps: int | None) -> int | None:
-    known = [cap for cap in caps if cap is not None]
-    return min(known) if known else None
+def _least(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
 
 
 def _hosted_field(body: Mapping[str, Any]) -> str | None:

@@ -12,6 +12,8 @@ import asyncio
 import random
 import re
 import time
+from collections.abc import Awaitable
+from functools import partial
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -33,7 +35,7 @@ from tollhouse.gateway.meter import estimate_prompt, meter_reply, meter_stream
 from tollhouse.gateway.needs import CHAT, chat_needs
 from tollhouse.gateway.replaying import Turn, begin_turn
 from tollhouse.gateway.router import Choice
-from tollhouse.gateway.trial import WholeReply
+from tollhouse.gateway.trial import OpenStream, Trial, WholeReply
 from tollhouse.gateway.unwatched import Unwatched
 from tollhouse.gateway.watch import Watch, begin_watch
 from tollhouse.ledger.holds import Hold
@@ -60,7 +62,7 @@ class ChatPipeline:
     async def __call__(self, exchange: Exchange) -> None:
         """Answers one request. Raises `Fault`; `web` makes it JSON."""
         gate = self._gate
-        principal, body = await gate.receive(exchange)
+        principal, body = gate.receive_at_once(exchange) or await gate.receive(exchange)
         visit = gate.admit(exchange, principal, CHAT)
         try:
             refuse_hosts(exchange.headers, exchange.query)
@@ -94,7 +96,7 @@ class ChatPipeline:
         gate, exchange, snapshot, call = self._gate, visit.exchange, visit.snapshot, choice.call
         watch = begin_watch(gate.safety, visit, choice.policy.safety, self._client)
         try:
-            if NAMED in exchange.headers and await visit.is_repeated(lambda: _fingerprint(call)):
+            if NAMED in exchange.headers and await visit.is_repeated(partial(_fingerprint, call)):
                 return
             read = watch.read_at_once(call)
             call = read if read is not None else await watch.read(call)
@@ -128,7 +130,7 @@ class ChatPipeline:
         exchange, client, turn = visit.exchange, self._client, work.turn
         stands = False
         try:
-            answer = await attempts.first(lambda trial: complete(trial, call))
+            answer = await attempts.first(work.complete)
             attempts.close()
             usage = self._meter(answer, call)
             try:
@@ -181,7 +183,7 @@ class ChatPipeline:
         writer = client.writer(call, identity)
         exchange.begin_stream(heartbeat=snapshot.heartbeat(writer))
         try:
-            stream = await attempts.first(lambda trial: open_stream(trial, call))
+            stream = await attempts.first(work.open_stream)
             legs = Legs(stream, noted=attempts.may_go_on or "response_format" in call.body)
             legs.note = work.noting(legs.note, native=stream.native)
             whole = forgiven = broke_off = False
@@ -299,6 +301,14 @@ class _Work:
         self.attempts = attempts
         self.watch = watch
         self.turn = turn
+
+    def complete(self, trial: Trial) -> Awaitable[WholeReply]:
+        """Asks the target of a trial for a whole answer."""
+        return complete(trial, self.call)
+
+    def open_stream(self, trial: Trial) -> Awaitable[OpenStream]:
+        """Asks it for a stream."""
+        return open_stream(trial, self.call)
 
     def noting(self, note: Note | None, *, native: bool) -> Note | None:
         """What each piece of a stream passes before it is written: it is judged, kept, and marked, in this order."""

@@ -34,7 +34,10 @@ _ATTACKERS: Final = frozenset({"user", "tool", "function"})
 
 def weigh(texts: Iterable[Asked | Said]) -> int:
     """How much work texts are, in characters of one long text."""
-    return sum([len(one.text) + _CHARS_PER_TEXT for one in texts])
+    chars = 0
+    for one in texts:
+        chars += len(one.text) + _CHARS_PER_TEXT
+    return chars
 
 
 def is_short(text: str) -> bool:
@@ -97,6 +100,17 @@ class Safety:
                 verdict = joined(verdict, found)
         return verdict
 
+    def judge_answer(self, text: str, policy: Policy, lists: Lists) -> Verdict:
+        """What the classifier and the policy's lists find in a whole text of an answer."""
+        verdict = self.verdicts.of(text)
+        if verdict is not CLEAN:
+            verdict = without(verdict, "jailbreak")
+        reader = lists.reader(policy)
+        if reader is None:
+            return verdict
+        reader.feed(text)
+        return _with_listed(verdict, reader.finish())
+
 
 class AnswerBench:
     """See `Bench`."""
@@ -115,14 +129,7 @@ class AnswerBench:
 
     def whole(self, text: str) -> Verdict:
         """The verdict on a whole text."""
-        verdict = self._safety.verdicts.of(text)
-        if verdict is not CLEAN:
-            verdict = without(verdict, "jailbreak")
-        reader = self._lists.reader(self._policy)
-        if reader is None:
-            return verdict
-        reader.feed(text)
-        return _with_listed(verdict, reader.finish())
+        return self._safety.judge_answer(text, self._policy, self._lists)
 
 
 class _Listener:

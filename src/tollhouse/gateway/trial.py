@@ -5,7 +5,7 @@ that has said something. Until a stream says something its chunks are held back:
 and may still fail, and the answer of the host that takes over must be the only one that the client sees.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -20,6 +20,7 @@ from tollhouse.providers.protocol import ChatDecoder, Encoded, passes
 from tollhouse.snapshot import Snapshot
 from tollhouse.types.calls import ChatCall, Host, Loss
 from tollhouse.types.wire import Connector, Incoming, Outgoing
+from tollhouse.upstream.reply import Reply
 
 _ERROR_BODY_BYTES: Final = 64 * 1024
 _ID_CHARS: Final = 128
@@ -187,29 +188,44 @@ class Trial:
 
     async def exchange(self, outgoing: Outgoing, connector: Connector | None = None) -> Incoming:
         """Sends a request: the reply when its status is 200, else the fault it stands for."""
-        target = self.target
-        host = target.host
-        incoming = await (connector or self._snapshot.connectors[host.name]).send(outgoing, host.timeouts)
+        incoming = await self._send(outgoing, connector)
+        if not self._is_answer(incoming):
+            raise await self._refusal(incoming)
+        return incoming
+
+    def _send(self, outgoing: Outgoing, connector: Connector | None = None) -> Awaitable[Incoming]:
+        host = self.target.host
+        return (connector or self._snapshot.connectors[host.name]).send(outgoing, host.timeouts)
+
+    def _is_answer(self, incoming: Incoming) -> bool:
+        """Whether a reply whose head has come is an answer, and no error."""
         self.answered_at = self._now()
         self.upstream_id = incoming.request_id
-        if incoming.status == 200:
-            return incoming
+        return incoming.status == 200
+
+    async def _refusal(self, incoming: Incoming) -> UpstreamFault:
+        """The fault that an error stands for. Closes it."""
         try:
             body = await incoming.read(_ERROR_BODY_BYTES)
         except UpstreamFault:
             body = b""
         finally:
             incoming.close()
-        raise self._snapshot.providers[target.provider].decode_error(incoming.status, incoming.headers, body)
+        return self._snapshot.providers[self.target.provider].decode_error(incoming.status, incoming.headers, body)
 
     async def complete(self, call: ChatCall) -> WholeReply:
         """Asks for a whole answer."""
         outgoing, decoder = self.prepare(call)
-        incoming = await self.exchange(outgoing)
-        try:
-            body = await incoming.read(self._snapshot.max_response_bytes)
-        finally:
-            incoming.close()
+        incoming = await self._send(outgoing)
+        if not self._is_answer(incoming):
+            raise await self._refusal(incoming)
+        limit = self._snapshot.max_response_bytes
+        body = incoming.whole(limit) if isinstance(incoming, Reply) else None
+        if body is None:
+            try:
+                body = await incoming.read(limit)
+            finally:
+                incoming.close()
         reply = decoder.reply(body)
         if self.upstream_id is None and type(answer_id := reply.get("id")) is str:
             self.upstream_id = answer_id[:_ID_CHARS]
@@ -218,7 +234,9 @@ class Trial:
     async def open(self, call: ChatCall) -> OpenStream:
         """Asks for a stream and waits for its first content. The caller closes ``incoming``."""
         outgoing, decoder = self.prepare(call)
-        incoming = await self.exchange(outgoing)
+        incoming = await self._send(outgoing)
+        if not self._is_answer(incoming):
+            raise await self._refusal(incoming)
         stream = OpenStream(self, incoming, decoder, native=self._passes(call))
         opened = False
         try:

@@ -107,10 +107,13 @@ class Window:
 
     def reset(self, now: int) -> int:
         """Nanoseconds until the window is empty, if nothing else is admitted."""
-        for cell in reversed(self._cells):
-            if cell.amount:
-                return max(0, cell.at + WINDOW_NS - now)
-        return 0
+        cells = self._cells
+        if not cells:
+            return 0
+        last = cells[-1]
+        if not last.amount:
+            last = next((cell for cell in reversed(cells) if cell.amount), last)
+        return max(0, last.at + WINDOW_NS - now) if last.amount else 0
 
     def __len__(self) -> int:
         return len(self._cells)

@@ -37,8 +37,8 @@ class Meter(Protocol):
         """Counts the usage of one answer."""
 
 
-class Books(Protocol):
-    """What a hold needs of the ledger."""
+class Books:
+    """What a hold needs of the ledger, which is one of these."""
 
     wallet: Wallet
     journal: Journal
@@ -48,28 +48,33 @@ class Books(Protocol):
 
     def price_number(self, price: PriceVersion) -> int:
         """The number of a price version."""
+        raise NotImplementedError
 
     def next_tx(self) -> int:
         """A new transaction's number."""
+        raise NotImplementedError
 
     def costs(self, hold: int, now_us: int, attempts: tuple[AttemptRecord, ...]) -> tuple[Op, ...]:
         """What failed attempts cost the operator."""
+        raise NotImplementedError
 
-    def resolved(self, hold: "Hold") -> None:
+    def resolved(self, number: int) -> None:
         """A hold is no longer open."""
+        raise NotImplementedError
 
 
 class Hold:
     """One logical request, however many attempts it takes."""
 
     __slots__ = (
-        *("_books", "_landing", "_row", "_spend", "_tx", "bids", "charge_nusd", "found", "grip", "safety", "state"),
-        "undone",
+        *("_books", "_landing", "_row", "_spend", "_tx", "bids", "charge_nusd", "found", "grip", "number", "safety"),
+        *("state", "undone"),
     )
 
     def __init__(self, books: Books, row: OpenHold, grip: Grip, bids: tuple[Bid, ...]) -> None:
         self._books = books
         self._row = row
+        self.number = row.id
         self.grip = grip
         """What it has taken of the wallet."""
         self._landing = 0
@@ -107,7 +112,7 @@ class Hold:
         """The client has been given this much so far: what a crash would be charged by. Nobody waits for it."""
         self.write()
         price = self._books.price_number(bid.price)
-        self._books.journal.defer((MarkProgress(self._row.id, output_tokens, prompt_tokens, price, bid.target.id),))
+        self._books.journal.defer((MarkProgress(self.number, output_tokens, prompt_tokens, price, bid.target.id),))
 
     def settle(
         self, bid: Bid, usage: Usage, attempts: tuple[AttemptRecord, ...] = (), *, interrupted: bool = False
@@ -119,16 +124,16 @@ class Hold:
         """
         due = bid.price.charge(usage)
         self._resolve(SETTLED)
-        row, books = self._row, self._books
-        charge = self.charge_nusd = min(due, row.amount)
-        books.wallet.settle(self.grip, charge)
+        row, books, grip, number, target = self._row, self._books, self.grip, self.number, bid.target
+        charge = self.charge_nusd = min(due, grip.amount)
+        books.wallet.settle(grip, charge)
         now_us = books.clock_us()
         close = CloseHold(
-            id=row.id,
+            id=number,
             state=SETTLED,
             closed_at=now_us,
             charge=charge,
-            target=bid.target.id,
+            target=target.id,
             price=books.price_number(bid.price),
             usage=usage,
             interrupted=interrupted,
@@ -136,15 +141,15 @@ class Hold:
             attempts=attempts,
             safety=self.safety,
         )
-        windows = tuple([(window.node, window.start_s) for window in self.grip.windows])
-        spend = self._spend = Spend(charge, windows, day_number(row.opened_at), row.key, bid.target.id, row.kind, close)
+        day = day_number(row.opened_at)
+        spend = self._spend = Spend(charge, grip.places, day, row.key, target.id, row.kind, close)
         group: tuple[Op, ...] = (close, spend)
         if charge:
-            entries = ((self.grip.purse.account, -charge), (books.revenue, charge))
-            self._tx = books.next_tx()
-            group = (close, Post(self._tx, "charge", now_us, entries, row.id), spend)
-        self._append(group + self._counted() + books.costs(row.id, now_us, attempts))
-        books.meter.record(bid.target, usage)
+            entries = ((grip.purse.account, -charge), (books.revenue, charge))
+            tx = self._tx = books.next_tx()
+            group = (close, Post(tx, "charge", now_us, entries, number), spend)
+        self._append(group + self._counted() + books.costs(number, now_us, attempts))
+        books.meter.record(target, usage)
         return charge
 
     def release(self, attempts: tuple[AttemptRecord, ...] = ()) -> None:
@@ -153,8 +158,8 @@ class Hold:
         books = self._books
         books.wallet.settle(self.grip, 0)
         now_us = books.clock_us()
-        close = CloseHold(self._row.id, RELEASED, now_us, attempts=attempts, safety=self.safety)
-        costs = books.costs(self._row.id, now_us, attempts)
+        close = CloseHold(self.number, RELEASED, now_us, attempts=attempts, safety=self.safety)
+        costs = books.costs(self.number, now_us, attempts)
         self._append((close, *self._counted(), *costs))
 
     def undo(self) -> None:
@@ -170,17 +175,17 @@ class Hold:
             kind="reversal",
             at=books.clock_us(),
             entries=((self.grip.purse.account, charge), (books.revenue, -charge)),
-            hold=self._row.id,
+            hold=self.number,
             reason="the answer could not be delivered",
             reverses=self._tx,
         )
-        windows = tuple([(window.node, window.start_s) for window in self.grip.windows])
-        back = Spend(-charge, windows, spend.day, spend.key, spend.target, spend.kind)
+        back = Spend(-charge, self.grip.places, spend.day, spend.key, spend.target, spend.kind)
         self._landing = books.journal.append((post, back))
 
     def _append(self, group: tuple[Op, ...]) -> None:
         """Queues the end, and the beginning with it where that still rests."""
-        self._landing = self._books.journal.append(group if self._landing else (self._row, *group))
+        opening: tuple[Op, ...] = () if self._landing else (self._row,)
+        self._landing = self._books.journal.append(opening + group)
 
     def _counted(self) -> tuple[Op, ...]:
         row = self._row
@@ -193,6 +198,6 @@ class Hold:
 
     def _resolve(self, state: str) -> None:
         if self.state != OPEN:
-            raise RuntimeError(f"hold {self._row.id} is {self.state} already")
+            raise RuntimeError(f"hold {self.number} is {self.state} already")
         self.state = state
-        self._books.resolved(self)
+        self._books.resolved(self.number)

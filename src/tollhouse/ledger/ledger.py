@@ -27,7 +27,7 @@ from tollhouse.errors import ClientFault, StorageUnavailable
 from tollhouse.ledger import movements
 from tollhouse.ledger.budgets import FOREVER_S
 from tollhouse.ledger.counting import Counting
-from tollhouse.ledger.holds import Hold, Meter
+from tollhouse.ledger.holds import Books, Hold, Meter
 from tollhouse.ledger.journal import REST_S, Journal
 from tollhouse.ledger.movements import Movement, Posted
 from tollhouse.ledger.prices import Bid, PriceVersion
@@ -52,6 +52,7 @@ from tollhouse.types.tenancy import Node, Principal
 from tollhouse.types.values import Value
 
 T = TypeVar("T")
+_now_ns: Final = time.time_ns
 _US: Final = 1_000_000
 _AGAINST: Final = {"topup": TOPUP, "grant": TOPUP, "refund": TOPUP, "adjustment": ADJUST}
 
@@ -79,10 +80,10 @@ class Standing(Value, frozen=True):
 
 def wall_clock_us() -> int:
     """Unix microseconds."""
-    return time.time_ns() // 1000
+    return _now_ns() // 1000
 
 
-class Ledger:
+class Ledger(Books):
     """Every hold and every account, as the store has them after `recovery.recover`."""
 
     def __init__(
@@ -130,13 +131,15 @@ class Ledger:
         """
         self.journal.check()
         now_us = self.clock_us()
-        amount = max([bid.amount for bid in bids])
-        grip = self.wallet.take(principal.chain, amount, now_us / _US)
-        self._last_hold += 1
+        amount = 0
+        for bid in bids:
+            amount = max(amount, bid.amount)
         chain = principal.chain
+        grip = self.wallet.take(chain, amount, now_us / _US)
+        number = self._last_hold = self._last_hold + 1
         first = bids[0]
         row = OpenHold(
-            id=self._last_hold,
+            id=number,
             request_id=request_id,
             key=principal.number,
             chain=chain.number,
@@ -149,7 +152,7 @@ class Ledger:
             price=self.price_number(first.price),
         )
         hold = Hold(self, row, grip, bids)
-        self._open[row.id] = hold
+        self._open[number] = hold
         if not self._resting:
             self._rest()
         return hold
@@ -181,9 +184,9 @@ class Ledger:
         self._written_to = max(self._written_to, last)
         self.journal.flush()
 
-    def resolved(self, hold: Hold) -> None:
+    def resolved(self, number: int) -> None:
         """See `Books`."""
-        del self._open[hold.row.id]
+        del self._open[number]
 
     def price_number(self, price: PriceVersion) -> int:
         """See `Books`. A version used for the first time is written down before what refers to it."""

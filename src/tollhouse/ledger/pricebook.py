@@ -24,9 +24,19 @@ from tollhouse.types.calls import Target
 EVERY_MODEL: Final = "*"
 MAX_KNOWN: Final = 8192
 """Targets remembered; clients invent models, so the memory is emptied rather than grown."""
-_EVER: Final = 2**63
-_Known = tuple[Target, int, int, PriceVersion | None]
-"""A target, the seconds from and before which this is its price, and the price; None where it has none."""
+_EVER: Final = 2**61
+
+
+class _Known:
+    """A target, the seconds from and before which this is its price, and the price; None where it has none."""
+
+    __slots__ = ("price", "since_s", "target", "until_s")
+
+    def __init__(self, target: Target, since_s: int, until_s: int, price: PriceVersion | None) -> None:
+        self.target = target
+        self.since_s = since_s
+        self.until_s = until_s
+        self.price = price
 
 
 class PriceBook:
@@ -64,12 +74,12 @@ class PriceBook:
     def find(self, target: Target, at_s: int) -> PriceVersion | None:
         """The same for chat; None where nothing prices the target."""
         known = self._known.get(id(target))
-        if known is not None and known[0] is target and known[1] <= at_s < known[2]:
-            return known[3]
+        if known is not None and known.target is target and known.since_s <= at_s < known.until_s:
+            return known.price
         since, until, version = self._stated(target, at_s)
         if len(self._known) >= MAX_KNOWN:
             self._known.clear()
-        self._known[id(target)] = (target, since, until, version)
+        self._known[id(target)] = _Known(target, since, until, version)
         return version
 
     def _vendors(self, target: Target, at_s: int) -> PriceVersion:

@@ -13,106 +13,113 @@ Made by `ledger.pricebook`, used by `gateway.bids` before an attempt and by `led
 """
 
 from hashlib import sha256
-from typing import Any
+from typing import Final
 
 import msgspec
-from msgspec import Struct
 
 from tollhouse.errors import InsufficientBalance
-from tollhouse.types.calls import Prices, PriceTier, Target, Usage
+from tollhouse.ledger.price_bodies import Body, Rates, Tier
+from tollhouse.types.calls import Prices, PriceTier, Target, Usage, counts_of
 from tollhouse.types.money import PUSD_PER_NUSD, credits_number, format_usd
 
-CATALOGUE, CONFIG, ADMIN, FREE = "catalogue", "config", "admin", "free"
-MOST_TOKENS = 2**31
+CATALOGUE: Final = "catalogue"
+CONFIG: Final = "config"
+ADMIN: Final = "admin"
+FREE: Final = "free"
+MOST_TOKENS: Final = 2**31
 """More than any model writes; what `PriceVersion.affordable_output` says of an answer that costs nothing."""
 
-_encode = msgspec.json.Encoder(order="sorted").encode
+_encode: Final = msgspec.json.Encoder(order="sorted").encode
 
 
-class Rates(Struct, frozen=True):
-    """Pico-USD per token of each class; none is missing."""
+class _Step:
+    """`Tier`, as it is charged by; -1 for ``above_tokens`` means any prompt."""
 
-    input: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-    cache_write_1h: int = 0
-    input_audio: int = 0
-    output: int = 0
-    reasoning: int = 0
-    output_audio: int = 0
+    __slots__ = (
+        *("above_tokens", "cache_read", "cache_write", "cache_write_1h", "input", "input_audio"),
+        *("output", "output_audio", "reasoning"),
+    )
 
-
-class Tier(Struct, frozen=True):
-    """The rates of a prompt of more than ``above_tokens`` tokens."""
-
-    above_tokens: int
-    rates: Rates
-
-
-class _Body(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a version is a digest of: its canonical JSON has sorted names and no spaces."""
-
-    host: str
-    model: str
-    source: str
-    effective_from: int
-    free: bool
-    rates: Rates
-    tiers: tuple[Tier, ...]
-    image: int
-    request: int
+    def __init__(self, above_tokens: int, rates: Rates) -> None:
+        self.above_tokens = above_tokens
+        self.input = rates.input
+        self.cache_read = rates.cache_read
+        self.cache_write = rates.cache_write
+        self.cache_write_1h = rates.cache_write_1h
+        self.input_audio = rates.input_audio
+        self.output = rates.output
+        self.reasoning = rates.reasoning
+        self.output_audio = rates.output_audio
 
 
-class _Top(Struct, frozen=True):
+class _Top:
     """The highest rates of a prompt of more than ``above_tokens`` tokens, or of any shorter one."""
 
-    above_tokens: int
-    text_in: int
-    text_out: int
-    any_in: int
-    any_out: int
+    __slots__ = ("above_tokens", "any_in", "any_out", "text_in", "text_out")
+
+    def __init__(self, above_tokens: int, text_in: int, text_out: int, any_in: int, any_out: int) -> None:
+        self.above_tokens = above_tokens
+        self.text_in = text_in
+        self.text_out = text_out
+        self.any_in = any_in
+        self.any_out = any_out
 
 
-class PriceVersion(Struct, frozen=True, eq=False):
-    """One version of the price of one model at one host, for ever. Made by `make_price` and `read_price`.
+class PriceVersion:
+    """One version of the price of one model at one host, for ever. Made by `make_price`, `free_price` and `read_price`;
+    never changed.
 
     ``effective_from`` is in Unix seconds, 0 for what has always been so. ``image`` and ``request`` are pico-USD for one
     image and for one request. ``body`` is the canonical JSON of all this, and ``digest`` its SHA-256.
     """
 
-    host: str
-    model: str
-    source: str
-    rates: Rates
-    tiers: tuple[Tier, ...]
-    image: int
-    request: int
-    effective_from: int
-    free: bool
-    body: str
-    digest: bytes
-    tops: tuple[_Top, ...]
-    """By falling length; the last is of any prompt."""
+    __slots__ = (
+        *("_any", "_longer", "_tops", "body", "by_image", "digest", "effective_from", "free", "host", "image", "model"),
+        *("nothing", "rates", "request", "source", "tiers"),
+    )
+
+    def __init__(self, stated: Body) -> None:
+        text = _encode(stated)
+        self.host = stated.host
+        self.model = stated.model
+        self.source = stated.source
+        self.effective_from = stated.effective_from
+        self.free = stated.free
+        self.rates = stated.rates
+        self.tiers = stated.tiers
+        self.image = stated.image
+        self.request = stated.request
+        self.body = text.decode()
+        self.digest = sha256(text).digest()
+        self._any = _Step(-1, stated.rates)
+        self._longer = tuple([_Step(tier.above_tokens, tier.rates) for tier in stated.tiers])
+        self._tops = _highest((self._any, *self._longer))
+        """By falling length; the last is of any prompt."""
+        self.by_image = not (self._tops[0].any_in or self._tops[0].any_out)
+        """Whether no token has a price."""
+        self.nothing = self.by_image and not self.image and not self.request
+        """Whether every request costs nothing."""
 
     def charge(self, usage: Usage) -> int:
         """What the usage costs, in nano-USD, rounded up once."""
-        rates = self.rates
-        if self.tiers:
+        step = self._any
+        if self._longer:
             prompt = usage.prompt
-            for tier in self.tiers:
-                if prompt > tier.above_tokens:
-                    rates = tier.rates
-        reasoning = min(usage.reasoning, usage.output)
+            for longer in self._longer:
+                if prompt > longer.above_tokens:
+                    step = longer
+        text, read, kept, output, thought, _, kept_1h, heard, spoken, images = counts_of(usage)
+        thought = min(thought, output)
         pico = (
-            usage.input * rates.input
-            + usage.cache_read * rates.cache_read
-            + usage.cache_write * rates.cache_write
-            + usage.cache_write_1h * rates.cache_write_1h
-            + usage.input_audio * rates.input_audio
-            + (usage.output - reasoning) * rates.output
-            + reasoning * rates.reasoning
-            + usage.output_audio * rates.output_audio
-            + usage.images * self.image
+            text * step.input
+            + read * step.cache_read
+            + kept * step.cache_write
+            + kept_1h * step.cache_write_1h
+            + heard * step.input_audio
+            + (output - thought) * step.output
+            + thought * step.reasoning
+            + spoken * step.output_audio
+            + images * self.image
             + self.request
         )
         return -(-pico // PUSD_PER_NUSD)
@@ -122,7 +129,7 @@ class PriceVersion(Struct, frozen=True, eq=False):
 
         ``audio`` is whether the request can meet the prices of audio at all.
         """
-        rate_in, rate_out = self._tops(input_tokens, audio)
+        rate_in, rate_out = self._highest(input_tokens, audio)
         pico = input_tokens * rate_in + output_tokens * rate_out + images * self.image + self.request
         return -(-pico // PUSD_PER_NUSD)
 
@@ -131,43 +138,39 @@ class PriceVersion(Struct, frozen=True, eq=False):
 
         0 where not even the prompt is within it; `MOST_TOKENS` where an answer costs nothing.
         """
-        rate_in, rate_out = self._tops(input_tokens, audio)
+        rate_in, rate_out = self._highest(input_tokens, audio)
         left = available_nusd * PUSD_PER_NUSD - input_tokens * rate_in - self.request
         if left < 0:
             return 0
         return min(left // (rate_out * choices), MOST_TOKENS) if rate_out else MOST_TOKENS
 
-    @property
-    def nothing(self) -> bool:
-        """Whether every request costs nothing."""
-        return self.by_image and not self.image and not self.request
-
-    @property
-    def by_image(self) -> bool:
-        """Whether no token has a price."""
-        return not (self.tops[0].any_in or self.tops[0].any_out)
-
-    def _tops(self, input_tokens: int, audio: bool) -> tuple[int, int]:
+    def _highest(self, input_tokens: int, audio: bool) -> tuple[int, int]:
         """The highest price of a prompt's token and of an answer's."""
         at = 0
-        while input_tokens <= self.tops[at].above_tokens:  # the last is above -1
+        while input_tokens <= self._tops[at].above_tokens:  # the last is above -1
             at += 1
-        top = self.tops[at]
+        top = self._tops[at]
         return (top.any_in, top.any_out) if audio else (top.text_in, top.text_out)
 
 
-class Bid(Struct, frozen=True):
-    """What one target may cost at most, and what makes that true: an attempt at it is sent with ``output_cap``.
+class Bid:
+    """What one target may cost at most, and what makes that true: an attempt at it is sent with ``output_cap``. Never
+    changed.
 
     ``amount`` is in nano-USD. ``output_cap`` is the most tokens of one answer, to be sent upstream; None sends what the
     client sent. ``input_bound`` is the most tokens that the prompt can be.
     """
 
-    target: Target
-    price: PriceVersion
-    amount: int
-    output_cap: int | None
-    input_bound: int
+    __slots__ = ("amount", "input_bound", "output_cap", "price", "target")
+
+    def __init__(
+        self, target: Target, price: PriceVersion, amount: int, output_cap: int | None, input_bound: int
+    ) -> None:
+        self.target = target
+        self.price = price
+        self.amount = amount
+        self.output_cap = output_cap
+        self.input_bound = input_bound
 
 
 def make_price(
@@ -190,7 +193,7 @@ def make_price(
     rates = _rates(prices, Prices(0, 0))
     steps = [Tier(tier.above_tokens, _rates(tier.prices, prices)) for tier in tiers] if tokens else []
     steps.sort(key=lambda tier: tier.above_tokens)
-    body = _Body(
+    body = Body(
         host=host,
         model=model,
         source=source,
@@ -201,18 +204,18 @@ def make_price(
         image=prices.image or 0,
         request=prices.request or 0,
     )
-    return _version(body)
+    return PriceVersion(body)
 
 
 def free_price(host: str, model: str) -> PriceVersion:
     """The version of a model that costs nothing because the operator or its vendor says so."""
     none = Rates()
-    return _version(_Body(host, model, FREE, 0, free=True, rates=none, tiers=(), image=0, request=0))
+    return PriceVersion(Body(host, model, FREE, 0, free=True, rates=none, tiers=(), image=0, request=0))
 
 
 def read_price(body: str | bytes) -> PriceVersion:
     """The version that a ``body`` is of. Raises `msgspec.ValidationError` where it is none."""
-    return _version(msgspec.json.decode(body, type=_Body))
+    return PriceVersion(msgspec.json.decode(body, type=Body))
 
 
 def short_of(needed_nusd: int, available_nusd: int, credits_per_usd: int) -> InsufficientBalance:
@@ -227,14 +230,6 @@ def short_of(needed_nusd: int, available_nusd: int, credits_per_usd: int) -> Ins
             "required_usd": format_usd(needed_nusd),
             "available_usd": format_usd(available_nusd),
         },
-    )
-
-
-def _version(body: _Body) -> PriceVersion:
-    text = _encode(body)
-    fields: dict[str, Any] = {name: getattr(body, name) for name in _Body.__struct_fields__}
-    return PriceVersion(
-        **fields, body=text.decode(), digest=sha256(text).digest(), tops=_highest(body.rates, body.tiers)
     )
 
 
@@ -264,14 +259,13 @@ def _rates(prices: Prices, under: Prices) -> Rates:
     )
 
 
-def _highest(rates: Rates, tiers: tuple[Tier, ...]) -> tuple[_Top, ...]:
+def _highest(steps: tuple[_Step, ...]) -> tuple[_Top, ...]:
     """For each length from which another tier may apply, the highest prices up to there."""
     tops: list[_Top] = []
     text_in = text_out = any_in = any_out = 0
-    for step in (Tier(-1, rates), *tiers):
-        its = step.rates
-        text_in = max(text_in, its.input, its.cache_read, its.cache_write, its.cache_write_1h)
-        text_out = max(text_out, its.output, its.reasoning)
-        any_in, any_out = max(any_in, text_in, its.input_audio), max(any_out, text_out, its.output_audio)
+    for step in steps:
+        text_in = max(text_in, step.input, step.cache_read, step.cache_write, step.cache_write_1h)
+        text_out = max(text_out, step.output, step.reasoning)
+        any_in, any_out = max(any_in, text_in, step.input_audio), max(any_out, text_out, step.output_audio)
         tops.append(_Top(step.above_tokens, text_in, text_out, any_in, any_out))
     return tuple(reversed(tops))

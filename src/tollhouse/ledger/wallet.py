@@ -63,11 +63,12 @@ class Window:
 class Bounds:
     """What binds a chain from one moment to another: computed once for each period, not for each request."""
 
-    __slots__ = ("from_s", "purse", "until_s", "windows")
+    __slots__ = ("from_s", "places", "purse", "until_s", "windows")
 
     def __init__(self, purse: Purse, windows: tuple[Window, ...]) -> None:
         self.purse = purse
         self.windows = windows
+        self.places = _places(windows)
         self.from_s = max([window.start_s for window in windows], default=-FOREVER_S)
         self.until_s = min([window.end_s for window in windows], default=FOREVER_S)
 
@@ -75,24 +76,31 @@ class Bounds:
     def available(self) -> int | None:
         """The most that a hold could take; None where nothing bounds it."""
         purse = self.purse
-        least = None if purse.allow_debt else purse.posted - purse.held
+        bound, least = not purse.allow_debt, purse.posted - purse.held
         for window in self.windows:
             left = window.limit - window.spent - window.held
-            if least is None or left < least:
-                least = left
-        return least if least is None or least > 0 else 0
+            if not bound or left < least:
+                bound, least = True, left
+        return max(least, 0) if bound else None
 
 
 class Grip:
     """What one hold has taken, and where."""
 
-    __slots__ = ("amount", "chain", "purse", "windows")
+    __slots__ = ("amount", "chain", "places", "purse", "windows")
 
-    def __init__(self, chain: Chain, purse: Purse, windows: tuple[Window, ...], amount: int) -> None:
+    def __init__(self, chain: Chain, bounds: Bounds, amount: int) -> None:
         self.chain = chain
-        self.purse = purse
-        self.windows = windows
+        self.purse = bounds.purse
+        self.windows = bounds.windows
+        self.places = bounds.places
+        """The node and the start of each window, as `types.ledger.Spend` names them."""
         self.amount = amount
+
+    def rebind(self, windows: tuple[Window, ...]) -> None:
+        """Counts in these windows from now on."""
+        self.windows = windows
+        self.places = _places(windows)
 
 
 class Shortage(Exception):
@@ -207,7 +215,7 @@ class Wallet:
             purse.held += amount
             for window in windows:
                 window.held += amount
-        return Grip(chain, purse, windows, amount)
+        return Grip(chain, bounds, amount)
 
     def take_money(self, org: int, amount: int) -> Grip:
         """Holds an organisation's money for a movement. That is no spending: no budget binds it or counts it. Raises
@@ -218,7 +226,7 @@ class Wallet:
         if room is not None and amount > room:
             raise Shortage(room, None)
         purse.held += amount
-        return Grip(Chain(0, (), org), purse, (), amount)
+        return Grip(Chain(0, (), org), Bounds(purse, ()), amount)
 
     def bind(self, grip: Grip, window: Window, taken_at_s: float) -> None:
         """Puts a hold that is open under a budget that is new, in place of the one that the node had: its charge will
@@ -226,10 +234,11 @@ class Wallet:
         """
         if window.node not in grip.chain.nodes:
             return
-        grip.windows = tuple([kept for kept in grip.windows if kept.node != window.node])
+        windows = [kept for kept in grip.windows if kept.node != window.node]
         if window.start_s <= taken_at_s < window.end_s:
             window.held += grip.amount
-            grip.windows += (window,)
+            windows.append(window)
+        grip.rebind(tuple(windows))
 
     def settle(self, grip: Grip, charge: int) -> None:
         """Turns a hold into a charge of at most its amount. Once for each grip: `ledger.ledger` sees to that."""
@@ -243,7 +252,7 @@ class Wallet:
     def give_back(self, grip: Grip, charge: int, taken_at_s: float) -> None:
         """Undoes a settled charge, in the budgets as they are now: one that is new has counted it too."""
         grip.purse.posted += charge
-        grip.windows = self._windows_at(grip.chain, taken_at_s)
+        grip.rebind(self._windows_at(grip.chain, taken_at_s))
         for window in grip.windows:
             window.spent -= charge
 
@@ -251,6 +260,10 @@ class Wallet:
         """The windows of a moment that there are. One that was made now would have counted nothing."""
         meters = [self._meters[node] for node in chain.nodes if node in self._meters]
         return tuple([window for meter in meters for window in meter.windows if window.start_s <= at_s < window.end_s])
+
+
+def _places(windows: tuple[Window, ...]) -> tuple[tuple[int, int], ...]:
+    return tuple([(window.node, window.start_s) for window in windows])
 
 
 def _start(window: Window) -> int:

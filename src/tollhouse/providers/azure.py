@@ -86,7 +86,7 @@ class Azure:
         """As OpenAI's, at the deployment's address."""
         encoded = OPENAI.encode_chat(call, target, cap)
         path = self._addresses.of(target.host).path(CHAT, target.model)
-        return replace(encoded, outgoing=replace(encoded.outgoing, path=path))
+        return Encoded(replace(encoded.outgoing, path=path), encoded.losses)
 
     def decode_chat(self, call: ChatCall, target: Target) -> ChatReader:
         """A decoder for one answer."""

@@ -78,7 +78,7 @@ class LlamaCpp:
             raise _beyond(limit, "messages")
         stream = call.stream or (body.get("n") or 1) > 1
         encoded = OPENAI.encode_chat(replace(call, body=body, stream=stream), target, cap)
-        return replace(encoded, losses=encoded.losses + losses)
+        return Encoded(encoded.outgoing, encoded.losses + losses)
 
     def decode_chat(self, call: ChatCall, target: Target) -> "LlamaReader":
         """A decoder for one answer."""

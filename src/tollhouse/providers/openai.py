@@ -16,7 +16,7 @@ from tollhouse.dialects.filtered import OLD_RESULTS, PROMPT, RESULTS
 from tollhouse.dialects.finish import BROKEN
 from tollhouse.dialects.headers import StaticHeads, host_headers
 from tollhouse.dialects.openai_plain import make_plain
-from tollhouse.dialects.openai_results import MODERATION, OLD_PROMPT, Found
+from tollhouse.dialects.openai_results import MODERATION, OLD_PROMPT, Found, read_found
 from tollhouse.dialects.replies import is_empty, json_object, says_something, split_reply, tidy_content, tidy_reply
 from tollhouse.dialects.sse import MAX_EVENT_BYTES, Event, EventParser
 from tollhouse.dialects.usage import ask_for_usage
@@ -32,7 +32,7 @@ _DONE: Final = b"[DONE]"
 _USUAL: Final = frozenset(
     {"id", "object", "created", "model", "choices", "system_fingerprint", "service_tier", "obfuscation"}
 )
-_TOKEN_CAPS: Final = ("max_completion_tokens", "max_tokens")
+_TOKEN_CAPS: Final[tuple[str, ...]] = ("max_completion_tokens", "max_tokens")
 
 
 class OpenAI:
@@ -43,12 +43,12 @@ class OpenAI:
     dialect = "openai"
 
     def __init__(self) -> None:
-        self._static = StaticHeads(_Static).of
+        self._static = StaticHeads(_Static)
 
     def encode_chat(self, call: ChatCall, target: Target, cap: int | None = None) -> Encoded:
         """A POST to ``.../chat/completions``. Raises `InternalError` for a host that no configuration check saw."""
         host = target.host
-        static = self._static(host)
+        static = self._static.of(host)
         body = {**call.body, "model": target.model}
         if cap is not None:
             _put_cap(body, host, cap)
@@ -72,7 +72,7 @@ class OpenAI:
 
     def encode_relay(self, kind: str, content_type: str, body: bytes, target: Target) -> Outgoing:
         """A POST to ``.../kind``, with the credential of a chat completion."""
-        static = self._static(target.host)
+        static = self._static.of(target.host)
         fields = dict(static.headers) | {"accept": "*/*", "content-type": content_type}
         path = static.path.replace("/chat/completions", f"/{kind}", 1)
         return Outgoing("POST", path, tuple(fields.items()), body)
@@ -100,9 +100,13 @@ class _Static:
 
 def _put_cap(body: dict[str, Any], host: Host, cap: int) -> None:
     """Puts the cap where the client put its own, else where the host takes one; in place."""
-    used = [name for name in _TOKEN_CAPS if body.get(name) is not None]
-    for name in used or (host.quirks.max_tokens_field or host.cap_field,):
-        body[name] = cap
+    stated = False
+    for name in _TOKEN_CAPS:
+        if body.get(name) is not None:
+            body[name] = cap
+            stated = True
+    if not stated:
+        body[host.quirks.max_tokens_field or host.cap_field] = cap
 
 
 def _rename_cap(body: dict[str, Any], host: Host) -> None:
@@ -135,20 +139,31 @@ class ChatReader:
     is never lost to a later one that lacks it; a choice without ``delta`` has an empty one. The end is ``[DONE]``,
     or a finish reason for every choice that began; the end of the body without either is a broken answer. A host that
     ignores ``stream`` and sends one JSON object is recognised by its first byte, and its answer is cut into chunks.
+
+    What only a stream needs is made when one begins (`_begin`): most answers are whole.
     """
 
-    __slots__ = ("_began", "_ended", "_events", "_fault", "_found", "_sniffed", "_whole", "done", "usage")
+    __slots__ = (
+        *("_began", "_ended", "_events", "_fault", "_found", "_is_stream", "_max_event_bytes", "_sniffed", "_whole"),
+        *("done", "usage"),
+    )
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self.usage: dict[str, Any] | None = None
         self.done = False
-        self._events = EventParser(max_event_bytes)
+        self._max_event_bytes = max_event_bytes
+        self._is_stream = False
         self._sniffed = False
         self._whole: WholeBody | None = None
+        self._fault: UpstreamFault | None = None
+
+    def _begin(self) -> None:
+        """The answer is read as a stream."""
+        self._is_stream = True
+        self._events = EventParser(self._max_event_bytes)
         self._began: set[int] = set()
         self._ended: set[int] = set()
         self._found = Found()
-        self._fault: UpstreamFault | None = None
 
     def reply(self, body: bytes) -> dict[str, Any]:
         """A whole answer. Raises `UpstreamBadResponse`, or the fault that an error object stands for."""
@@ -163,7 +178,7 @@ class ChatReader:
         if is_empty(reply):
             raise UpstreamBadResponse("The upstream's answer is empty.")
         tidy_reply(reply, str(reply.get("id") or ""))
-        self._found.read_reply(reply)
+        read_found(reply)
         if self.usage is not None:
             reply["usage"] = self.usage
         return reply
@@ -202,6 +217,8 @@ class ChatReader:
             whole = self.reply(self._whole.join())
             self.done = True
             return split_reply(whole)
+        if not self._is_stream:
+            self._begin()
         chunks: list[dict[str, Any]] = []
         self._take([event for event in self._events.finish() if _is_whole(event[0].strip())], chunks)
         if not self.done and (not self._began or self._began != self._ended):
@@ -211,6 +228,8 @@ class ChatReader:
 
     def _sniff(self, data: bytes) -> bool:
         """Whether the body is an event stream, by its first byte; raises when it can be neither that nor JSON."""
+        if not self._is_stream:
+            self._begin()
         events = is_events(data)
         if events is None:
             self._events.feed(data)

@@ -9,18 +9,19 @@ passed through instead. Each file of this package has one module-level instance,
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from msgspec import Struct
-
 from tollhouse.errors import UpstreamFault
 from tollhouse.types.calls import ChatCall, Loss, Target
 from tollhouse.types.wire import Outgoing
 
 
-class Encoded(Struct, frozen=True):
-    """A request ready to send, and what of the client's wishes the host does not honour as it stands."""
+class Encoded:
+    """A request ready to send, and what of the client's wishes the host does not honour as it stands. Never changed."""
 
-    outgoing: Outgoing
-    losses: tuple[Loss, ...] = ()
+    __slots__ = ("losses", "outgoing")
+
+    def __init__(self, outgoing: Outgoing, losses: tuple[Loss, ...] = ()) -> None:
+        self.outgoing = outgoing
+        self.losses = losses
 
     @property
     def dropped(self) -> tuple[str, ...]:

@@ -12,12 +12,11 @@ adds nothing to one that does.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
 import msgspec
-from msgspec.structs import replace as struct_replace
 
 from tollhouse.safety.personal.kinds import DEFAULT_KINDS
 from tollhouse.safety.results import (
@@ -64,7 +63,8 @@ STAND_IN: Final = "strict"
 """Stands in, beside every policy that is declared, for one that is named and is not there."""
 
 
-class Decision(Value, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Decision:
     """What follows from a verdict on one side of an exchange."""
 
     side: str
@@ -82,7 +82,8 @@ class Decision(Value, frozen=True):
     """Whether the text is to be withheld: something was filtered, or a judge that must be heard did not answer."""
 
 
-class Side(Value, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Side:
     """A policy on one side of an exchange."""
 
     levels: Mapping[str, int]
@@ -96,7 +97,8 @@ class Side(Value, frozen=True):
     """Whether anything can be filtered at all."""
 
 
-class Policy(Value, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Policy:
     """What holds for a request: one policy, or several as one."""
 
     name: str
@@ -152,7 +154,7 @@ class Policy(Value, frozen=True):
         if upstream is not None:
             found = joined(found, upstream.verdict)
         results = told(rules.shape, found, decision.filtered, upstream)
-        return struct_replace(decision, verdict=found, results=results, told=results)
+        return replace(decision, verdict=found, results=results, told=results)
 
     def _decide(self, verdict: Verdict, rules: Side, upstream: Upstream | None) -> Decision:
         if self.is_off:

@@ -1,19 +1,15 @@
-"""Counters of the process and their Prometheus text form.
+"""Counters of the process: plain integers in dictionaries, which is all that the request path adds to.
 
-The request path adds to plain integers in dictionaries; prometheus-client turns them into its format only when
-``/metrics`` is read. A label's values come from configuration (route, host, model, status), never from a client's
-free text, so the number of series is bounded; `REGISTERED` is the list the documentation is checked against.
+`telemetry.exposition` turns them into Prometheus' text when ``/metrics`` is read. A label's values come from
+configuration (route, host, model, status), never from a client's free text, so the number of series is bounded;
+`REGISTERED` is the list the documentation is checked against.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-from prometheus_client.registry import Collector
-
-BOUNDS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+BOUNDS_S: Final[tuple[float, ...]] = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 COUNTERS: Final = {
     "tollhouse_requests": ("Requests answered.", ("route", "status")),
@@ -88,15 +84,14 @@ class Durations:
         self.total_s += value_s
 
 
-class Metrics(Collector):
+class Metrics:
     """The numbers. ``sources`` yield samples of gauges and of counters kept elsewhere, when asked."""
 
     def __init__(self) -> None:
         self.counts: defaultdict[tuple[str, ...], int] = defaultdict(int)
-        self._durations: dict[tuple[str, str], Durations] = {}
+        self.durations: dict[tuple[str, str], Durations] = {}
+        """By the name of their histogram and the value of its one label."""
         self.sources: list[Callable[[], Iterator[Sample]]] = []
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(self)
 
     def add(self, name: str, *labels: str, count: int = 1) -> None:
         """Adds to a counter."""
@@ -105,41 +100,7 @@ class Metrics(Collector):
     def observe(self, name: str, label: str, value_s: float) -> None:
         """Records a duration in seconds."""
         key = (name, label)
-        durations = self._durations.get(key)
+        durations = self.durations.get(key)
         if durations is None:
-            durations = self._durations[key] = Durations()
+            durations = self.durations[key] = Durations()
         durations.add(value_s)
-
-    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily]:
-        """Called by prometheus-client for each scrape."""
-        counters = {name: CounterMetricFamily(name, text, labels=labels) for name, (text, labels) in COUNTERS.items()}
-        gauges = {name: GaugeMetricFamily(name, text, labels=labels) for name, (text, labels) in GAUGES.items()}
-        for (name, *labels), count in self.counts.items():
-            counters[name].add_metric(labels, count)
-        for source in self.sources:
-            for name, values, value in source():
-                (counters.get(name) or gauges[name]).add_metric(list(values), value)
-        yield from counters.values()
-        yield from gauges.values()
-        yield from self._histograms()
-
-    def _histograms(self) -> Iterator[HistogramMetricFamily]:
-        for name, (text, labels) in HISTOGRAMS.items():
-            family = HistogramMetricFamily(name, text, labels=labels)
-            for (own, label), durations in self._durations.items():
-                if own == name:
-                    family.add_metric([label], _cumulative(durations.buckets), durations.total_s)
-            yield family
-
-    def render(self) -> bytes:
-        """The Prometheus text exposition format, version 0.0.4."""
-        return generate_latest(self._registry)
-
-
-def _cumulative(buckets: list[int]) -> list[tuple[str, float]]:
-    total = 0
-    rows: list[tuple[str, float]] = []
-    for bound, count in zip((*map(str, BOUNDS_S), "+Inf"), buckets, strict=True):
-        total += count
-        rows.append((bound, total))
-    return rows

@@ -4,7 +4,9 @@ What is made for each request is a msgspec Struct, frozen like the dataclasses b
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, cast
+
+from msgspec.structs import astuple
 
 from tollhouse.types.secret import Secret
 from tollhouse.types.values import Value
@@ -251,3 +253,12 @@ class Usage(Value, frozen=True):
     def completion(self) -> int:
         """Every token of the answer."""
         return self.output + self.output_audio
+
+
+_values: Final = astuple
+Counts = tuple[int, int, int, int, int, int, int, int, int, int]
+
+
+def counts_of(usage: Usage) -> Counts:
+    """Every field of a usage, in their order, taken all at once: a record is slow to look into."""
+    return cast("Counts", _values(usage))

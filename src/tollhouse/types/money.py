@@ -9,6 +9,7 @@ from typing import Final
 
 NUSD_PER_USD: Final = 10**9
 PUSD_PER_NUSD: Final = 1000
+_DECIMALS: Final = 9
 MAX_NUSD: Final = 10**18
 """A billion dollars: the largest amount anywhere, far inside 63 bits, so that no sum of two overflows."""
 
@@ -31,14 +32,16 @@ def parse_usd(text: str) -> int:
 
 @lru_cache(maxsize=4096)
 def format_usd(amount_nusd: int) -> str:
-    """The amount in dollars, exactly: ``5.00``, ``0.000012345``, ``-1.50``. At least two decimals, at most nine.
+    """`write_usd`, kept for a while: an answer tells its cost more than once."""
+    return write_usd(amount_nusd)
 
-    Kept for a while: an answer tells its cost more than once.
-    """
-    sign = "-" if amount_nusd < 0 else ""
-    dollars, nano = divmod(abs(amount_nusd), NUSD_PER_USD)
-    decimals = f"{nano:09d}".rstrip("0").ljust(2, "0")
-    return f"{sign}{dollars}.{decimals}"
+
+def write_usd(amount_nusd: int) -> str:
+    """The amount in dollars, exactly: ``5.00``, ``0.000012345``, ``-1.50``. At least two decimals, at most nine."""
+    sign, digits = ("-", str(-amount_nusd)) if amount_nusd < 0 else ("", str(amount_nusd))
+    if len(digits) <= _DECIMALS:
+        digits = digits.zfill(_DECIMALS + 1)
+    return f"{sign}{digits[:-9]}.{digits[-9:-7]}{digits[-7:].rstrip('0')}"
 
 
 def usd_number(amount_nusd: int) -> float:

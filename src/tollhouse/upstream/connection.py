@@ -24,6 +24,7 @@ from tollhouse.errors import (
 from tollhouse.types.wire import Timeouts
 from tollhouse.upstream.faults import tls_fault
 from tollhouse.upstream.heads import add_field, check_reply
+from tollhouse.upstream.plain import PlainReplies
 from tollhouse.upstream.reply import Reply
 
 SLICE_BYTES: Final = 64 * 1024
@@ -33,6 +34,7 @@ INBOX_BYTES: Final = 64 * 1024
 """The most that one read takes in."""
 
 _now: Final = monotonic
+_PLAIN: Final = PlainReplies()
 _MOST_INFORMATIONAL: Final = 8
 _MOST_PARTS: Final = 64
 _SENDING, _WAITING, _FLOWING = range(3)
@@ -214,7 +216,8 @@ class Connection(asyncio.BufferedProtocol):
             self.kill()
             return
         if not reply.opened:
-            self._read_head(reply, data)
+            if not self._read_plain(reply, data):
+                self._read_head(reply, data)
             return
         parts = self._parts
         before = len(parts)
@@ -300,6 +303,14 @@ class Connection(asyncio.BufferedProtocol):
             reply.ended = True
 
     # --- inside ------------------------------------------------------------------------------------------------
+
+    def _read_plain(self, reply: Reply, data: memoryview) -> bool:
+        """Takes a whole answer that has come in one piece, if this is one; the parser stays where it is then."""
+        begins = len(data) <= self._room == self._head_cap and self._phase == _WAITING and not self._bodiless
+        self._keep = begins and _PLAIN.read(reply, data.tobytes(), self._limits.max_headers)
+        if self._keep:
+            reply.wake()
+        return self._keep
 
     def _read_head(self, reply: Reply, data: memoryview) -> None:
         """Feeds at most what the cap on heads leaves, then the rest if the head is complete."""

@@ -47,15 +47,16 @@ class Heads:
 
     def encode(self, outgoing: Outgoing) -> bytes:
         """The head, its blank line included. Raises InternalError on a header, method or path HTTP does not allow."""
-        key = (outgoing.method, outgoing.path, outgoing.headers)
+        method, body = outgoing.method, outgoing.body
+        key = (method, outgoing.path, outgoing.headers)
         known = self._known.get(key)
         if known is None:
             known = self._build(outgoing)
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known[key] = known
-        if outgoing.body or outgoing.method in _BODY_METHODS:  # RFC 9110 section 8.6
-            return b"%bcontent-length: %d\r\n\r\n" % (known, len(outgoing.body))
+        if body or method in _BODY_METHODS:  # RFC 9110 section 8.6
+            return b"%bcontent-length: %d\r\n\r\n" % (known, len(body))
         return known + b"\r\n"
 
     def _build(self, outgoing: Outgoing) -> bytes:

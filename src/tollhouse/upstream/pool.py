@@ -3,11 +3,12 @@
 Theory of operation
 -------------------
 `Pool.send` takes a connection, starts an exchange on it, waits for the head of the reply and returns a `Reply` that
-its one reader drains. There are four parts, each ignorant of those above it:
+its one reader drains. There are five parts, each ignorant of those above it:
 
     pool        who may use which connection, for how long, and whether to try once more
     dial        name -> TCP -> proxy tunnel -> TLS; every exception of the system becomes an UpstreamFault here
     connection  an asyncio protocol around llhttp: bytes -> head, body parts, end; or a fault
+    plain       a whole answer that came in one read, taken without llhttp
     reply       what the reader sees: parts that have arrived, an end, or a fault
 
 Why it is fast. A request is one dictionary look-up (the head's bytes are remembered), one ``write`` and one future. A
@@ -124,7 +125,7 @@ class Pool:
         """
         if self._closed:
             raise Draining("The gateway is shutting down.")
-        head = self._heads.encode(outgoing)
+        head, body = self._heads.encode(outgoing), outgoing.body
         if timeouts is not self._timeouts:
             self._quicken(timeouts)
         deadline = _now() + timeouts.total_s
@@ -133,10 +134,10 @@ class Pool:
             self._active.add(connection)
             if self._sweeper is None:
                 self._sweeper = asyncio.get_running_loop().call_later(self._pace_s, self._sweep)
-            reply = connection.begin(head, outgoing.body, timeouts, deadline, bodiless=outgoing.method == "HEAD")
+            reply = connection.begin(head, body, timeouts, deadline, bodiless=outgoing.method == "HEAD")
             try:
-                if len(outgoing.body) > SLICE_BYTES:
-                    await connection.upload(reply, outgoing.body)
+                if len(body) > SLICE_BYTES:
+                    await connection.upload(reply, body)
                 while not reply.opened and reply.fault is None:
                     await reply.arrival()
             except asyncio.CancelledError:

@@ -9,9 +9,8 @@ from typing import Final, Protocol
 from tollhouse.errors import UpstreamFault, UpstreamInterrupted, UpstreamTooLarge
 from tollhouse.upstream.heads import decode_head
 
-_ID_HEADERS: Final = (b"x-request-id", b"request-id", b"x-amzn-requestid", b"apim-request-id")
+_ID_HEADERS: Final[tuple[bytes, ...]] = (b"x-request-id", b"request-id", b"x-amzn-requestid", b"apim-request-id")
 """Where hosts say it (OpenAI, Anthropic, AWS, Azure)."""
-_ANY_ID: Final = frozenset(_ID_HEADERS)
 _ID_BYTES: Final = 128
 
 
@@ -61,12 +60,10 @@ class Reply:
     @property
     def request_id(self) -> str | None:
         """See `Incoming`."""
-        head = self.head
-        if _ANY_ID.isdisjoint(head):
-            return None
         for name in _ID_HEADERS:
-            if name in head:
-                return head[name][:_ID_BYTES].decode("latin-1")
+            value = self.head.get(name)
+            if value is not None:
+                return value[:_ID_BYTES].decode("latin-1")
         return None
 
     async def next(self) -> bytes:
@@ -84,15 +81,22 @@ class Reply:
                 raise
         return self._take()
 
+    def whole(self, limit: int) -> bytes | None:
+        """What `read` gives, where all of it has arrived in one piece, as most answers in JSON do; None where not."""
+        if not self.ended or not self.parts:
+            return None
+        body = self._take()
+        if len(body) > limit:
+            self._refuse()
+        self.close()
+        return body
+
     async def read(self, limit: int) -> bytes:
         """The whole remaining body, at most ``limit`` bytes."""
         if not self.ended and int(self.head.get(b"content-length", b"0")) > limit:
             self._refuse()
-        if self.ended and self.parts:  # a whole small answer came in one read: the common case of JSON
-            body = self._take()
-            if len(body) > limit:
-                self._refuse()
-            self.close()
+        body = self.whole(limit)
+        if body is not None:
             return body
         pieces: list[bytes] = []
         room = limit

@@ -3,25 +3,23 @@
 Theory of operation
 -------------------
 httptools (llhttp, strict) turns bytes into callbacks; the callbacks fill one `Exchange` at a time. When a head is
-complete the exchange is queued; the first of the queue is *active* and runs as a task, the others wait (pipelining,
-RFC 9112 section 9.3.2). One connection therefore never answers out of order, and never runs two handlers at once.
+complete the exchange is queued; one is *active* and served, the others wait (`web.turns`).
 
 What arrives is bounded before it is kept: the head by bytes and count, the body by `Content-Length` before it is read
 and by counting while it is read, chunk framing by its overhead. A refusal becomes the `fault` of the exchange, which
-its task answers as JSON; after it the connection closes, for what follows on the wire can no longer be trusted.
+the task answers as JSON; after it the connection closes, for what follows on the wire can no longer be trusted.
 
 Nobody sets a timer per request. The server sweeps its connections a few times a second and calls `check`, which
 compares the moment something last moved with the deadline of the state the connection is in: waiting for a head,
 for a body, for the client to read, or idle.
 
-The client is gone when the socket is lost: the active task is cancelled, which closes its upstream. A FIN alone may
+The client is gone when the socket is lost: what is served is cancelled, which closes its upstream. A FIN alone may
 be a half-close by a client that still reads (RFC 9112 section 9.6). It is taken as gone when, for
 `half_close_grace_s`, there was nothing to write; a write to a closed peer brings a reset, which settles the question.
 """
 
 import asyncio
 import socket
-from collections import deque
 from time import monotonic
 from typing import Final, cast
 
@@ -32,6 +30,7 @@ from tollhouse.web.exchange import Exchange
 from tollhouse.web.host import Host, Runner
 from tollhouse.web.judge import NAMES, SINGLETONS, judge_head, too_large
 from tollhouse.web.repeats import Repeats
+from tollhouse.web.turns import Turns
 from tollhouse.web.upgrades import body_follows, parser_behind
 
 _now: Final = monotonic
@@ -40,24 +39,20 @@ _CHUNK_OVERHEAD_BYTES: Final = 256 * 1024
 """Room for one read of the socket, whose bytes are counted before it is known what they are."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(Turns):
     """The protocol of one accepted socket."""
 
     __slots__ = (
-        "_active", "_deaf", "_eof_at", "_head_room", "_head_started_at", "_headers", "_host", "_linger_until", "_loop",
-        "_parser", "_paused_at", "_queue", "_raw_bytes", "_reading", "_repeats", "_resumed", "_run", "_since", "_task",
-        "_transport", "_unread_bytes", "_written_at", "client",
+        "_deaf", "_eof_at", "_head_room", "_head_started_at", "_headers", "_host", "_linger_until", "_parser",
+        "_paused_at", "_raw_bytes", "_reading", "_repeats", "_resumed", "_since", "_transport", "_unread_bytes",
+        "_written_at", "client",
     )  # fmt: skip
 
     def __init__(self, host: "Host[Connection]", run: Runner, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(run, loop)
         self._host = host
-        self._run = run
-        self._loop = loop
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
-        self._queue: deque[Exchange] = deque()
-        self._active: Exchange | None = None
-        self._task: asyncio.Task[None] | None = None
         self._reading: Exchange | None = None
         self._repeats = Repeats()
         self._headers: dict[bytes, bytes] | None = None  # of the head that is being read
@@ -92,14 +87,10 @@ class Connection(asyncio.Protocol):
         self._host.closed(self)
         for exchange in self._queue:
             self._host.bodies_bytes -= exchange.body_bytes
-        self._queue.clear()
         self._reading = None  # what it holds is counted out with the queue, or when its handler ends
         if self._resumed is not None and not self._resumed.done():
             self._resumed.set_result(None)
-        if self._task is not None and self._active is not None:
-            self._task.cancel()
-            if not self._active.begun:  # a task that is cancelled before its first step never runs its ``finally``
-                self._finish(self._active)
+        self._close_turns()
 
     def eof_received(self) -> bool:
         """The client sent FIN. True keeps our side open."""
@@ -279,28 +270,10 @@ class Connection(asyncio.Protocol):
         if exchange is not None and exchange.fault is None:
             exchange.close_body()
 
-    # --- running ---------------------------------------------------------------------------------------------
+    # --- what has been served --------------------------------------------------------------------------------
 
-    def _enqueue(self, exchange: Exchange) -> None:
-        if self._active is None:
-            self._start(exchange)
-        else:
-            self._queue.append(exchange)
-
-    def _start(self, exchange: Exchange) -> None:
-        self._active = exchange
-        self._task = self._loop.create_task(self._serve(exchange))
-
-    async def _serve(self, exchange: Exchange) -> None:
-        exchange.begun = True
-        try:
-            await self._run(exchange)
-        finally:
-            self._finish(exchange)
-
-    def _finish(self, exchange: Exchange) -> None:
-        """The handler has answered, or was cancelled because the client is gone."""
-        self._active = self._task = None
+    def _finished(self, exchange: Exchange) -> None:
+        """See `Turns`."""
         self._host.bodies_bytes -= exchange.body_bytes
         if self._transport is None:
             return

@@ -111,6 +111,10 @@ class Exchange:
                 self.channel.send(b"HTTP/1.1 100 Continue\r\n\r\n")
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
+        return self.whole_body()
+
+    def whole_body(self) -> bytes:
+        """The body once all of it is here, or never will be. Raises what `body` does."""
         if self.fault is not None:
             raise self.fault
         chunks = self._chunks

@@ -8,6 +8,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from time import monotonic
+from typing import Any
 
 from tollhouse.errors import Draining
 from tollhouse.web.connection import Connection
@@ -24,7 +25,8 @@ class Server(Host[Connection]):
     def __init__(self, run: Runner, limits: ServerLimits) -> None:
         super().__init__(limits)
         self._run = run
-        self._listener: asyncio.Server | None = None
+        self._listener: Any = None
+        """An `asyncio.Server`; uvloop's, which is none, has its sockets in a list."""
         self._sweeper: asyncio.TimerHandle | None = None
 
     async def start(self, host: str, port: int, *, on_tick: Callable[[], None] | None = None) -> int:

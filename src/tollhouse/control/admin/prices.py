@@ -19,8 +19,9 @@ from tollhouse.control.admin.shapes import Name, Page, Seconds
 from tollhouse.control.admin.table import Call, Endpoint
 from tollhouse.errors import Conflict, InvalidRequest
 from tollhouse.ledger.ledger import Ledger
+from tollhouse.ledger.price_bodies import Rates
 from tollhouse.ledger.pricebook import PriceBook
-from tollhouse.ledger.prices import ADMIN, PriceVersion, Rates, make_price, read_price
+from tollhouse.ledger.prices import ADMIN, PriceVersion, make_price, read_price
 from tollhouse.routing.auto import AUTO
 from tollhouse.snapshot import Live
 from tollhouse.types.calls import Prices, PriceTier, Target
