@@ -37,12 +37,12 @@ PATIENCE_S: Final = 5.0
 """How long a waiter waits for a store that does not write."""
 MAX_GROUPS: Final = 50_000
 """More than this waiting means that the store has not kept up for seconds: new work is refused."""
-FEW_GROUPS: Final = 2
-SPACING_S: Final = 0.0006
+FEW_GROUPS: Final = 8
+SPACING_S: Final = 0.0001
 MOST_SPACING_S: Final = 0.003
-"""A commit that carried more than a few groups is followed by a rest of so much for each, at most. Below that nobody
-waits for anything but the disk; above it, where requests wait for the processor anyway, each commit carries dozens, and
-its fixed cost (some 100 us) is shared by them.
+"""A commit that carried more than a few groups is followed by a rest of so much for each, at most. Below that, up to
+some thousand requests a second, nobody waits for anything but the disk; above it, where requests wait for the processor
+anyway, each commit carries dozens, and its fixed cost (some 100 us) is shared by them.
 """
 MAX_BATCH: Final = 1024
 _RETRY_S: Final = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
