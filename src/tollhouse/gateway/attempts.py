@@ -143,15 +143,7 @@ class Attempts:
             if len(self._bids) > 1:
                 hedge = self._way().hedge(step, at, stream=self._stream, probe=ticket.is_probe)
             one: _Try[T] = self._begin(step, ticket)
-            if hedge is not None:
-                one = await self._race(ask, one, hedge)
-            else:  # `_try`, but for a coroutine of its own: nearly every request comes this way
-                try:
-                    one.result = await ask(one.trial)
-                except UpstreamFault as fault:
-                    self._fail(one, fault)
-                finally:
-                    self._end(one)
+            one = await (self._try(ask, one) if hedge is None else self._race(ask, one, hedge))
             if one.result is not None:
                 self._accept(one.trial, one.ticket)
                 return one.result

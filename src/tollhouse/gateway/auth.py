@@ -8,16 +8,14 @@ not answer never turns a good key into a bad one: the directory last read stays 
 
 import time
 from collections.abc import Callable
-from hashlib import blake2b
-from secrets import token_bytes
 from typing import Final
 
 from tollhouse.errors import AccountSuspended, RateLimited, Unauthorized
+from tollhouse.gateway.digests import Digests
 from tollhouse.tenancy.directory import ChainNumber, Directory
 from tollhouse.tenancy.keys import digest_key
 from tollhouse.types.tenancy import Principal
 
-_hash: Final = blake2b
 FAILURE_WINDOW_S: Final = 60.0
 FAILURES_PER_WINDOW: Final = 60
 _MOST_CLIENTS: Final = 10_000
@@ -69,10 +67,7 @@ class Keyring:
         self.failures = Failures()
         self.directory = Directory()
         self._pepper = pepper
-        self._own = token_bytes(32)
-        """Of this process alone. It stands before a key, which for BLAKE2 is as good as its own ``key``, and needs one
-        block less.
-        """
+        self._digests = Digests()
         self._chain_number = chain_number
         self._clock_s = clock_s
         self._principals: dict[bytes, Principal] = {}
@@ -110,7 +105,7 @@ class Keyring:
         raise Unauthorized(_WRONG)
 
     def _find(self, key: bytes) -> Principal | None:
-        digest = _hash(self._own + key).digest()
+        digest = self._digests.of(key)
         principal = self._principals.get(digest)
         if principal is None:
             principal = self._meet(key)

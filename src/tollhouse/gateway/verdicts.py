@@ -6,34 +6,29 @@ its system prompt with every one.
 
 from collections import OrderedDict
 from collections.abc import Callable
-from hashlib import blake2b
-from secrets import token_bytes
 from typing import Final
 
+from tollhouse.gateway.digests import Digests
 from tollhouse.types.safety import Verdict
 
-_hash: Final = blake2b
 _DIGEST_BYTES: Final = 16
 
 
 class Verdicts:
     """The verdicts of one judge on whole texts. Any thread may ask."""
 
-    __slots__ = ("_judge", "_key", "_known", "_most")
+    __slots__ = ("_digests", "_judge", "_known", "_most")
 
     def __init__(self, judge: Callable[[str], Verdict], most: int) -> None:
         """``most`` is how many are remembered."""
         self._judge = judge
         self._most = most
-        self._key = token_bytes(32)
-        """Of this process alone: the digest of a short text would else tell it to whoever reads the memory. It stands
-        before the text, which for BLAKE2 is as good as its own ``key``, and needs one block less.
-        """
+        self._digests = Digests()
         self._known: OrderedDict[bytes, Verdict] = OrderedDict()
 
     def of(self, text: str) -> Verdict:
         """The verdict on a text."""
-        digest = _hash(self._key + text.encode("utf-8", "surrogatepass")).digest()[:_DIGEST_BYTES]
+        digest = self._digests.of(text.encode("utf-8", "surrogatepass"))[:_DIGEST_BYTES]
         verdict = self._known.get(digest)
         if verdict is None:
             verdict = self._known[digest] = self._judge(text)

@@ -129,7 +129,7 @@ class PriceVersion:
 
         ``audio`` is whether the request can meet the prices of audio at all.
         """
-        rate_in, rate_out = self._highest(input_tokens, audio)
+        rate_in, rate_out = self._dearest(input_tokens, audio)
         pico = input_tokens * rate_in + output_tokens * rate_out + images * self.image + self.request
         return -(-pico // PUSD_PER_NUSD)
 
@@ -138,13 +138,13 @@ class PriceVersion:
 
         0 where not even the prompt is within it; `MOST_TOKENS` where an answer costs nothing.
         """
-        rate_in, rate_out = self._highest(input_tokens, audio)
+        rate_in, rate_out = self._dearest(input_tokens, audio)
         left = available_nusd * PUSD_PER_NUSD - input_tokens * rate_in - self.request
         if left < 0:
             return 0
         return min(left // (rate_out * choices), MOST_TOKENS) if rate_out else MOST_TOKENS
 
-    def _highest(self, input_tokens: int, audio: bool) -> tuple[int, int]:
+    def _dearest(self, input_tokens: int, audio: bool) -> tuple[int, int]:
         """The highest price of a prompt's token and of an answer's."""
         at = 0
         while input_tokens <= self._tops[at].above_tokens:  # the last is above -1
