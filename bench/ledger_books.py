@@ -45,15 +45,9 @@ _HOLDS = """
             iif(released, 'upstream_timeout', 'ok'), i)
     FROM priced
 """
-_TX = """
-    INSERT INTO tx (id, kind, at, hold)
-    SELECT id, 'charge', closed_at, id FROM hold WHERE id >= ?1 AND id <= ?2 AND charge > 0
-"""
-_ENTRIES = """
-    INSERT INTO entry (tx, account, amount)
-    SELECT hold.id, side.account, side.sign * hold.charge
-    FROM hold JOIN (SELECT 1 AS account, 1 AS sign UNION ALL SELECT 2, -1) AS side
-    WHERE hold.id >= ?1 AND hold.id <= ?2 AND charge > 0 ORDER BY 1, 2
+_CHARGES = """
+    INSERT INTO charge (hold, at, debit, credit, amount)
+    SELECT id, closed_at, 2, 1, charge FROM hold WHERE id >= ?1 AND id <= ?2 AND charge > 0
 """
 _DAYS = """
     INSERT INTO usage_day
@@ -83,8 +77,7 @@ def make_books(path: Path, entries: int, *, first_us: int = 1_767_225_600_000_00
     for first in range(1, holds + 1, CHUNK):
         last = min(holds, first + CHUNK - 1)
         db.execute(_HOLDS.format(keys=KEYS), (first, last, first_us, step_us))
-        db.execute(_TX, (first, last))
-        db.execute(_ENTRIES, (first, last))
+        db.execute(_CHARGES, (first, last))
         db.execute(_DAYS, (first, last))
     db.execute(str(by_request))
     db.execute("UPDATE account SET posted = (SELECT coalesce(sum(charge), 0) FROM hold) WHERE id = 1")

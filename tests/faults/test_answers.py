@@ -176,8 +176,8 @@ async def test_i12_what_a_failed_attempt_cost_is_entered_as_the_operators() -> N
             assert answer.text == "hi"
             await judged(door)
             query = (
-                "SELECT account.name, entry.amount FROM entry JOIN tx ON tx.id = entry.tx"
-                " JOIN account ON account.id = entry.account WHERE tx.kind = 'cost' ORDER BY account.name"
+                "SELECT account.name, entry.amount FROM entry"
+                " JOIN account ON account.id = entry.account WHERE kind = 'cost' ORDER BY account.name"
             )
             found = door.app.parts.books.store.read_now(lambda db: db.execute(query).fetchall())
             assert found == [("provider:up:cost", 450_000), ("sys:absorbed", -450_000)]

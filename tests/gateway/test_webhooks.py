@@ -69,7 +69,7 @@ class Till:
     def movements(self) -> list[tuple[str, int, str]]:
         """Kind, amount and external id of each movement on the organisation's account."""
         query = """
-            SELECT tx.kind, entry.amount, tx.external_id FROM tx JOIN entry ON entry.tx = tx.id
+            SELECT entry.kind, entry.amount, tx.external_id FROM tx JOIN entry ON entry.tx = tx.id
             JOIN account ON account.id = entry.account WHERE account.name = 'org:' || ? ORDER BY tx.id
         """
         return self.house.store.read_now(lambda db: [tuple(row) for row in db.execute(query, (self.org,))])

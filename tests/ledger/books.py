@@ -111,16 +111,15 @@ COUNTS = (
     *("input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning"),
     *("input_audio", "output_audio", "images", "estimated", "charge"),
 )
-MOVEMENTS: tuple[tuple[dict[str, Any], dict[int, int]], ...] = (
-    ({"kind": "grant", "actor": "ada", "reason": "welcome"}, {ACME: 1_000_000, TOPUP: -1_000_000}),
-    ({"kind": "topup", "source": "stripe", "external_id": "evt_1"}, {ACME: 7_000_000, TOPUP: -7_000_000}),
-    ({"kind": "charge", "hold": 1}, {ACME: -1_500_000, REVENUE: 1_500_000}),
-    ({"kind": "charge", "hold": 2}, {ACME: -503, REVENUE: 503}),
-    ({"kind": "cost", "hold": 3}, {HOST_COST: 450, ABSORBED: -450}),
-    ({"kind": "charge", "hold": 5}, {DEFAULT_ORG: -70_000, REVENUE: 70_000}),
-    ({"kind": "charge", "hold": 7}, {ACME: -40_001, REVENUE: 40_001}),
-    ({"kind": "reversal", "hold": 7, "reverses": 7, "reason": "lost"}, {ACME: 30_000, REVENUE: -30_000}),
+CHARGES = ((1, ACME, 1_500_000), (2, ACME, 503), (5, DEFAULT_ORG, 70_000), (7, ACME, 40_001))
+"""Hold, who pays, how much."""
+MOVEMENTS: tuple[tuple[int, dict[str, Any], dict[int, int]], ...] = (
+    (8, {"kind": "grant", "actor": "ada", "reason": "welcome"}, {ACME: 1_000_000, TOPUP: -1_000_000}),
+    (9, {"kind": "topup", "source": "stripe", "external_id": "evt_1"}, {ACME: 7_000_000, TOPUP: -7_000_000}),
+    (10, {"kind": "cost", "hold": 3}, {HOST_COST: 450, ABSORBED: -450}),
+    (11, {"kind": "reversal", "hold": 7, "reason": "lost"}, {ACME: 30_000, REVENUE: -30_000}),
 )
+"""Number, what it is, entries."""
 
 
 def write_books(path: Path) -> None:
@@ -145,11 +144,14 @@ def write_books(path: Path) -> None:
             insert(db, "hold", one)
         for line in USAGE:
             insert(db, "usage_day", {"day": DAY, "kind": "chat", "requests": 1, **dict.fromkeys(COUNTS, 0), **line})
-        for number, (movement, entries) in enumerate(MOVEMENTS, start=1):
-            insert(db, "tx", {"id": number, "at": (MARCH_29 + number) * 1_000_000, **movement})
+        for number, debit, amount in CHARGES:
+            charge = {"hold": number, "debit": debit, "credit": REVENUE, "amount": amount}
+            insert(db, "charge", {"at": (MARCH_29 + number) * 1_000_000, **charge})
+        for number, movement, entries in MOVEMENTS:
+            insert(db, "movement", {"id": number, "at": (MARCH_29 + number) * 1_000_000, **movement})
             for account, amount in entries.items():
-                insert(db, "entry", {"tx": number, "account": account, "amount": amount})
-        for number in (1, 2):
+                insert(db, "posting", {"movement": number, "account": account, "amount": amount})
+        for number in (8, 9):
             row = {"at": MARCH_29, "actor": "ada", "action": "credits.grant", "subject": "org_acme"}
             insert(db, "audit", {**row, "detail": json.dumps({"tx": number})})
         row = {"key": 5, "name": "once", "fingerprint": b"x", "request_id": "req_2", "started_at": MARCH_29}

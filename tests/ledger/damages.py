@@ -1,31 +1,32 @@
 """Every way to damage the ledger of `tests.ledger.books`, and what the verifier must say of it: check, table, row."""
 # ruff: noqa: S608 - tables and columns named by the tests themselves
 
-from tests.ledger.books import ACME, DAY, MARCH_28_IN_NEW_YORK, MARCH_IN_BERLIN, NOW_S, REVENUE
+from tests.ledger.books import ACME, DAY, DEFAULT_ORG, MARCH_28_IN_NEW_YORK, MARCH_IN_BERLIN, NOW_S, REVENUE
 
 TOPPED_UP = f"day {DAY}, key 5, target host/tiered, kind chat"
+PICTURED = f"day {DAY + 2}, key 5, target host/pictures, kind images/generations"
 KEYS_DAY = f"day {DAY}, key 5"
 
 DAMAGE: dict[str, tuple[list[str], set[tuple[str, str, str]]]] = {
     # --- I1: every movement, and all together
     "an entry is changed": (
-        [f"UPDATE entry SET amount = amount + 1 WHERE tx = 1 AND account = {ACME}"],
-        {("I1 conservation", "entry", "1"), ("I2 balances", "account", "5")},
+        [f"UPDATE posting SET amount = amount + 1 WHERE movement = 8 AND account = {ACME}"],
+        {("I1 conservation", "posting", "8"), ("I2 balances", "account", "5")},
     ),
     "an entry of nothing": (
         [
-            "INSERT INTO entry VALUES (99, 1, 5), (99, 2, -5)",
+            "INSERT INTO posting VALUES (99, 1, 5), (99, 2, -5)",
             "UPDATE account SET posted = posted + 5 WHERE id = 1",
             "UPDATE account SET posted = posted - 5 WHERE id = 2",
         ],
-        {("I1 conservation", "entry", "99")},
+        {("I1 conservation", "posting", "99")},
     ),
     "a movement without entries": (
         [
-            "INSERT INTO tx (id, kind, at, actor, reason) VALUES (99, 'grant', 1, 'eve', 'x')",
+            "INSERT INTO movement (id, kind, at, actor, reason) VALUES (99, 'grant', 1, 'eve', 'x')",
             "INSERT INTO audit VALUES (9, 1, 'eve', 'credits.grant', 'org_acme', '{\"tx\":99}')",
         ],
-        {("I1 conservation", "tx", "99")},
+        {("I1 conservation", "movement", "99")},
     ),
     # --- I2: balances and budgets are folds
     "a balance is raised": (
@@ -34,7 +35,7 @@ DAMAGE: dict[str, tuple[list[str], set[tuple[str, str, str]]]] = {
     ),
     "entries of an account that is not there": (
         ["DELETE FROM account WHERE id = 6"],
-        {("I2 balances", "entry", "account 6"), ("I12 costs of failures", "hold", "3")},
+        {("I2 balances", "posting", "account 6"), ("I12 costs of failures", "hold", "3")},
     ),
     "a budget forgets": (
         ["UPDATE spend SET amount = 0 WHERE node = 2"],
@@ -67,38 +68,52 @@ DAMAGE: dict[str, tuple[list[str], set[tuple[str, str, str]]]] = {
     ),
     # --- I5: one charge, of one closed hold
     "a charge is of another hold": (
-        ["UPDATE tx SET hold = 6 WHERE id = 4"],
-        {("I5 one charge", "tx", "4")},
+        ["UPDATE charge SET hold = 6 WHERE hold = 2"],
+        {("I5 one charge", "charge", "6")},
     ),
     "a charge goes elsewhere": (
         [
-            "UPDATE entry SET account = 2 WHERE tx = 4 AND account = 1",
+            "UPDATE charge SET credit = 2 WHERE hold = 2",
             "UPDATE account SET posted = posted - 503 WHERE id = 1",
             "UPDATE account SET posted = posted + 503 WHERE id = 2",
         ],
-        {("I5 one charge", "tx", "4"), ("I25 three ways", "usage_day", KEYS_DAY)},
+        {("I5 one charge", "charge", "2"), ("I25 three ways", "usage_day", KEYS_DAY)},
     ),
-    "a charge has a third entry": (
+    "a charge is another organisation's": (
         [
-            "INSERT INTO entry VALUES (4, 2, 7), (4, 3, -7)",
-            "UPDATE account SET posted = posted + 7 WHERE id = 2",
-            "UPDATE account SET posted = posted - 7 WHERE id = 3",
+            f"UPDATE charge SET debit = {DEFAULT_ORG} WHERE hold = 2",
+            f"UPDATE account SET posted = posted + 503 WHERE id = {ACME}",
+            f"UPDATE account SET posted = posted - 503 WHERE id = {DEFAULT_ORG}",
         ],
-        {("I5 one charge", "tx", "4")},
+        {("I5 one charge", "charge", "2")},
     ),
-    "a hold is charged twice": (
+    "a charge is of more than its hold says": (
         [
-            "DROP INDEX tx_of_hold",
-            "INSERT INTO tx (id, kind, at, hold) VALUES (99, 'charge', 1, 2)",
-            f"INSERT INTO entry VALUES (99, {ACME}, -503), (99, {REVENUE}, 503)",
-            "UPDATE account SET posted = posted - 503 WHERE id = 5",
-            "UPDATE account SET posted = posted + 503 WHERE id = 1",
+            "UPDATE charge SET amount = 504 WHERE hold = 2",
+            f"UPDATE account SET posted = posted - 1 WHERE id = {ACME}",
+            f"UPDATE account SET posted = posted + 1 WHERE id = {REVENUE}",
         ],
-        {
-            ("I5 one charge", "tx", "99"),
-            ("I19 append-only", "sqlite_schema", "tx_of_hold"),
-            ("I25 three ways", "usage_day", KEYS_DAY),
-        },
+        {("I5 one charge", "charge", "2"), ("I25 three ways", "usage_day", KEYS_DAY)},
+    ),
+    "a charge of no hold": (
+        [
+            f"INSERT INTO charge VALUES (99, 1, {ACME}, {REVENUE}, 503)",
+            f"UPDATE account SET posted = posted - 503 WHERE id = {ACME}",
+            f"UPDATE account SET posted = posted + 503 WHERE id = {REVENUE}",
+        ],
+        {("I5 one charge", "charge", "99")},
+    ),
+    "a hold is given back twice": (
+        [
+            "DROP INDEX movement_of_hold",
+            "INSERT INTO movement (id, kind, at, hold) VALUES (99, 'reversal', 1, 7)",
+            f"INSERT INTO posting VALUES (99, {ACME}, 1), (99, {REVENUE}, -1)",
+            f"UPDATE account SET posted = posted + 1 WHERE id = {ACME}",
+            f"UPDATE account SET posted = posted - 1 WHERE id = {REVENUE}",
+            "UPDATE spend SET amount = amount - 1 WHERE node = 2 OR amount = 10001",
+            f"UPDATE usage_day SET charge = charge - 1 WHERE day = {DAY + 2}",
+        ],
+        {("I5 reversals", "movement", "99"), ("I19 append-only", "sqlite_schema", "movement_of_hold")},
     ),
     "an open hold is charged": (
         ["UPDATE hold SET charge = 5, clipped = 1 WHERE id = 4"],
@@ -118,23 +133,44 @@ DAMAGE: dict[str, tuple[list[str], set[tuple[str, str, str]]]] = {
         {("I5 states of a hold", "hold", "6")},
     ),
     "a movement of a hold lost its hold": (
-        ["UPDATE tx SET hold = NULL WHERE id = 5"],
-        {("I5 states of a hold", "tx", "5"), ("I12 costs of failures", "hold", "3"), ("I28 audit", "tx", "5")},
+        ["UPDATE movement SET hold = NULL WHERE id = 10"],
+        {
+            ("I5 states of a hold", "movement", "10"),
+            ("I12 costs of failures", "hold", "3"),
+            ("I28 audit", "movement", "10"),
+        },
     ),
     "a reversal beyond the charge": (
         [
-            "UPDATE entry SET amount = 40002 WHERE tx = 8 AND account = 5",
-            "UPDATE entry SET amount = -40002 WHERE tx = 8 AND account = 1",
+            "UPDATE posting SET amount = 40002 WHERE movement = 11 AND account = 5",
+            "UPDATE posting SET amount = -40002 WHERE movement = 11 AND account = 1",
             "UPDATE account SET posted = posted + 10002 WHERE id = 5",
             "UPDATE account SET posted = posted - 10002 WHERE id = 1",
             "UPDATE spend SET amount = amount - 10002 WHERE node = 2 OR amount = 10001",
             f"UPDATE usage_day SET charge = -1 WHERE day = {DAY + 2}",
         ],
-        {("I5 reversals", "tx", "8")},
+        {("I5 reversals", "movement", "11")},
     ),
-    "a reversal of nothing": (
-        ["UPDATE tx SET reverses = NULL WHERE id = 8"],
-        {("I5 reversals", "tx", "8")},
+    "a reversal with a third entry": (
+        [
+            "INSERT INTO posting VALUES (11, 2, 7), (11, 3, -7)",
+            "UPDATE account SET posted = posted + 7 WHERE id = 2",
+            "UPDATE account SET posted = posted - 7 WHERE id = 3",
+        ],
+        {
+            ("I5 reversals", "movement", "11"),
+            ("I2 budgets", "spend", "node 2, window_start 0"),
+            ("I25 usage of a day", "usage_day", PICTURED),
+        },
+    ),
+    "a reversal of what cost nothing": (
+        ["UPDATE movement SET hold = 6 WHERE id = 11"],
+        {
+            ("I5 reversals", "movement", "11"),
+            ("I2 budgets", "spend", f"node 3, window_start {MARCH_IN_BERLIN}"),
+            ("I25 usage of a day", "usage_day", f"day {DAY}, key 5, target host/free, kind chat"),
+            ("I25 three ways", "usage_day", KEYS_DAY),
+        },
     ),
     # --- I6: resolved in time
     "a hold is left open": (
@@ -198,8 +234,7 @@ DAMAGE: dict[str, tuple[list[str], set[tuple[str, str, str]]]] = {
     ),
     "a charge is never entered": (
         [
-            "DELETE FROM entry WHERE tx = 6",
-            "DELETE FROM tx WHERE id = 6",
+            "DELETE FROM charge WHERE hold = 5",
             "UPDATE account SET posted = 0 WHERE id = 4",
             "UPDATE account SET posted = posted - 70000 WHERE id = 1",
         ],
@@ -248,14 +283,14 @@ DAMAGE: dict[str, tuple[list[str], set[tuple[str, str, str]]]] = {
     # --- I21: once per event
     "an event is credited twice": (
         [
-            "DROP INDEX tx_of_event",
-            "INSERT INTO tx (id, kind, at, source, external_id) VALUES (99, 'topup', 1, 'stripe', 'evt_1')",
-            "INSERT INTO entry VALUES (99, 5, 1), (99, 2, -1)",
+            "DROP INDEX movement_of_event",
+            "INSERT INTO movement (id, kind, at, source, external_id) VALUES (99, 'topup', 1, 'stripe', 'evt_1')",
+            "INSERT INTO posting VALUES (99, 5, 1), (99, 2, -1)",
             "UPDATE account SET posted = posted + 1 WHERE id = 5",
             "UPDATE account SET posted = posted - 1 WHERE id = 2",
             "INSERT INTO audit VALUES (9, 1, 'eve', 'credits.topup', 'org_acme', '{\"tx\":99}')",
         ],
-        {("I21 once per event", "tx", "99"), ("I19 append-only", "sqlite_schema", "tx_of_event")},
+        {("I21 once per event", "movement", "99"), ("I19 append-only", "sqlite_schema", "movement_of_event")},
     ),
     # --- I22: chains
     "a chain of nodes that are not there": (
@@ -313,19 +348,19 @@ DAMAGE: dict[str, tuple[list[str], set[tuple[str, str, str]]]] = {
     ),
     # --- I28: who and why
     "a grant by nobody": (
-        ["UPDATE tx SET actor = '' WHERE id = 1"],
-        {("I28 accounted for", "tx", "1")},
+        ["UPDATE movement SET actor = '' WHERE id = 8"],
+        {("I28 accounted for", "movement", "8")},
     ),
     "an adjustment for no reason": (
-        ["UPDATE tx SET reason = '', kind = 'adjustment' WHERE id = 1"],
-        {("I28 accounted for", "tx", "1")},
+        ["UPDATE movement SET reason = '', kind = 'adjustment' WHERE id = 8"],
+        {("I28 accounted for", "movement", "8")},
     ),
     "a top-up of no event": (
-        ["UPDATE tx SET external_id = NULL WHERE id = 2"],
-        {("I28 accounted for", "tx", "2")},
+        ["UPDATE movement SET external_id = NULL WHERE id = 9"],
+        {("I28 accounted for", "movement", "9")},
     ),
     "a movement that is not in the audit": (
-        ["DELETE FROM audit WHERE detail = '{\"tx\": 2}'"],
-        {("I28 audit", "tx", "2")},
+        ["DELETE FROM audit WHERE detail = '{\"tx\": 9}'"],
+        {("I28 audit", "movement", "9")},
     ),
 }

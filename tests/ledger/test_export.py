@@ -40,15 +40,18 @@ def as_json(path: Path, table: str) -> list[dict[str, object]]:
 
 
 def test_entries_come_in_the_order_of_the_ledger_and_sum_to_zero(books: Path) -> None:
-    """Sixteen entries of eight movements, by movement and account, each with its hold's request and its amounts."""
+    """Sixteen entries of eight movements, by movement and account, each with its hold's request and its amounts; a
+    reversal names the charge that it undoes.
+    """
     rows = as_csv(books, "entries")
-    assert [int(row["tx"]) for row in rows] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8]
+    assert [int(row["tx"]) for row in rows] == [1, 1, 2, 2, 5, 5, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11]
     assert sum(int(row["amount_nusd"]) for row in rows) == 0
-    assert list(rows[2].values()) == [
-        *("2", "2026-03-29T00:00:02.000000Z", "topup", "sys:topup", "-7000000", "-0.007"),
+    assert list(rows[11].values()) == [
+        *("9", "2026-03-29T00:00:09.000000Z", "topup", "sys:topup", "-7000000", "-0.007"),
         *("", "", "", "", "stripe", "evt_1", ""),
     ]
-    assert (rows[4]["account"], rows[4]["amount_nusd"], rows[4]["request_id"]) == ("sys:revenue", "1500000", "req_1")
+    assert (rows[1]["account"], rows[1]["amount_nusd"], rows[1]["request_id"]) == ("sys:revenue", "1500000", "req_1")
+    assert [(row["reverses"], row["hold"]) for row in rows if row["kind"] == "reversal"] == [("7", "7")] * 2
 
 
 def test_holds_name_their_key_and_organisation(books: Path) -> None:
@@ -65,7 +68,7 @@ def test_holds_name_their_key_and_organisation(books: Path) -> None:
 def test_movements_are_as_large_as_what_they_move(books: Path) -> None:
     """One line each, with the sum of its positive entries."""
     assert [int(row["amount_nusd"]) for row in as_csv(books, "tx")] == [
-        *(1_000_000, 7_000_000, 1_500_000, 503, 450, 70_000, 40_001, 30_000)
+        *(1_500_000, 503, 70_000, 40_001, 1_000_000, 7_000_000, 450, 30_000)
     ]
 
 
@@ -75,6 +78,8 @@ def test_a_span_takes_its_start_and_not_its_end(books: Path) -> None:
     assert {row["tx"] for row in as_csv(books, "entries", (second, second + 1_000_000))} == {"2"}
     april = APRIL_IN_BERLIN * 1_000_000
     assert {row["hold"] for row in as_csv(books, "holds", (april, april + 2_000_000))} == {"7"}
+    ninth = (MARCH_29 + 9) * 1_000_000
+    assert {row["tx"] for row in as_csv(books, "entries", (ninth, ninth + 1_000_000))} == {"9"}
     assert as_csv(books, "tx", (0, 1)) == []
 
 
@@ -87,9 +92,9 @@ def test_two_exports_are_the_same_bytes(books: Path) -> None:
 @pytest.mark.parametrize("text", ["=1+1", "+A1", "-A1", "@SUM(A1)", "\tx", "\rx", '=HYPERLINK("http://x")', "\n=1"])
 def test_what_people_write_is_no_formula(books: Path, text: str) -> None:
     """A reason or a name that would be a formula has a quote before it (S55); the row is otherwise whole."""
-    damage(books, f"UPDATE tx SET reason = '{text}' WHERE id = 1")  # noqa: S608 - texts of this test
-    assert as_csv(books, "tx")[0]["reason"] == f"'{text}"
-    assert as_json(books, "tx")[0]["reason"] == text
+    damage(books, f"UPDATE movement SET reason = '{text}' WHERE id = 8")  # noqa: S608 - texts of this test
+    assert as_csv(books, "tx")[4]["reason"] == f"'{text}"
+    assert as_json(books, "tx")[4]["reason"] == text
 
 
 @given(st.text() | st.integers() | st.none())

@@ -61,7 +61,7 @@ async def test_a_hold_is_written_with_all_that_it_was_taken_for(tmp_path: Path) 
         hold = bench.ledger.reserve("req_a", bench.principal(), "chat/completions", "gpt", bids)
         assert (hold.open, hold.charge_nusd, hold.undone, hold.bids) == (True, 0, False, bids)
         await hold.durable()
-        opening = {"id": 1, "request_id": "req_a", "key": KEY, "payer": ORG, "kind": "chat/completions"}
+        opening = {"id": 2, "request_id": "req_a", "key": KEY, "payer": ORG, "kind": "chat/completions"}
         opening |= {"requested": "gpt", "amount": 1_000, "opened_at": NOON_US + 17, "input_bound": 321, "price": 1}
         assert row(bench) == {**UNTOUCHED, **opening, "chain": bench.principal().chain.number}
         assert (row(bench, "price")["model"], row(bench, "price")["id"]) == ("m", 1)
@@ -134,11 +134,13 @@ async def test_movements_name_their_hold_and_their_time(tmp_path: Path) -> None:
         hold.undo()
         assert (hold.undone, hold.charge_nusd) == (True, 0)
         await bench.landed()
-        movements = bench.rows("SELECT id, kind, at, hold, actor, reason, source, external_id, reverses FROM tx")
+        movements = bench.rows(
+            "SELECT id, kind, at, hold, actor, reason, source, external_id, reverses FROM tx ORDER BY id"
+        )
         assert movements[1:] == [
-            (2, "charge", NOON_US + 1_000, 1, "", "", None, None, None),
-            (3, "cost", NOON_US + 1_000, 1, "", "", None, None, None),
-            (4, "reversal", NOON_US + 2_000, 1, "", "the answer could not be delivered", None, None, 2),
+            (2, "charge", NOON_US + 1_000, 2, "", "", None, None, None),
+            (3, "cost", NOON_US + 1_000, 2, "", "", None, None, None),
+            (4, "reversal", NOON_US + 2_000, 2, "", "the answer could not be delivered", None, None, 2),
         ]
         assert bench.rows("SELECT account.name, posted FROM account WHERE posted <> 0 ORDER BY name") == [
             ("org:org_acme", 1_000_000),
@@ -159,7 +161,7 @@ async def test_a_release_writes_its_attempts_and_what_they_cost(tmp_path: Path) 
         written = {"state": "released", "closed_at": NOON_US + 3_000, "price": None}
         written["attempts"] = msgspec.json.encode(ATTEMPTS).decode()
         assert await settled_row(bench) == {**before, **written}
-        assert bench.rows("SELECT kind, hold, at FROM tx WHERE id = 2") == [("cost", 1, NOON_US + 3_000)]
+        assert bench.rows("SELECT kind, hold, at FROM tx WHERE id = 3") == [("cost", 2, NOON_US + 3_000)]
         assert (hold.open, hold.charge_nusd, bench.available()) == (False, 0, 10_000)
 
 

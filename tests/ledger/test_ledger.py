@@ -185,7 +185,9 @@ async def test_i19_entries_are_never_changed(tmp_path: Path) -> None:
     """I19: the database refuses to change or delete what was entered."""
     async with opened(tmp_path) as bench:
         await bench.credit(100)
-        for statement in ("UPDATE entry SET amount = 1", "DELETE FROM entry", "UPDATE tx SET at = 0", "DELETE FROM tx"):
+        bench.reserve(100).settle(bid(100), Usage(input=1))
+        changes = ("UPDATE charge SET amount = 1", "UPDATE movement SET at = 1", "UPDATE posting SET amount = 1")
+        for statement in (*changes, "DELETE FROM charge", "DELETE FROM movement", "DELETE FROM posting"):
             with pytest.raises(apsw.ConstraintError, match="append-only"):
                 await bench.ledger.write(lambda db, statement=statement: db.execute(statement).fetchall())  # type: ignore[misc]
 
@@ -355,7 +357,7 @@ async def test_a_restart_finds_everything_as_it_was(tmp_path: Path) -> None:
         assert bench.available() == 4_000
         bench.reserve(1_000).settle(bid(1_000), Usage(input=1))
         await bench.landed()
-        assert bench.rows("SELECT id, state FROM hold ORDER BY id") == [(1, "settled"), (2, "settled")]
+        assert bench.rows("SELECT id, state FROM hold ORDER BY id") == [(2, "settled"), (3, "settled")]
         assert bench.rows("SELECT count(*) FROM price") == [(1,)]
         assert bench.rows("SELECT count(*) FROM chain") == [(1,)]
         assert bench.available() == 3_000

@@ -166,7 +166,7 @@ async def test_a_movement_that_the_database_refuses_moves_nothing(tmp_path: Path
         await bench.credit(1_000)
         await bench.ledger.write(
             lambda db: db.execute(
-                "CREATE TEMP TRIGGER t BEFORE INSERT ON tx BEGIN SELECT RAISE(ABORT, 'x'); END"
+                "CREATE TEMP TRIGGER t BEFORE INSERT ON movement BEGIN SELECT RAISE(ABORT, 'x'); END"
             ).close()
         )
         for kind, amount in (("refund", -400), ("grant", 400)):

@@ -111,10 +111,10 @@ async def test_the_accounts_that_a_charge_needs_are_made(tmp_path: Path) -> None
 
     def strip(db: object) -> None:
         for statement in (
-            "DROP TRIGGER entry_kept_2",
-            "DROP TRIGGER tx_kept_2",
-            "DELETE FROM entry",
-            "DELETE FROM tx",
+            "DROP TRIGGER posting_kept_2",
+            "DROP TRIGGER movement_kept_2",
+            "DELETE FROM posting",
+            "DELETE FROM movement",
             "DELETE FROM account",
         ):
             db.execute(statement)  # type: ignore[attr-defined]

@@ -62,19 +62,19 @@ def test_what_cannot_be_priced_is_released(tmp_path: Path) -> None:
     store.close()
 
 
-def test_movements_and_accounts_have_the_next_numbers(tmp_path: Path) -> None:
+def test_charges_have_their_holds_numbers_and_accounts_the_next(tmp_path: Path) -> None:
     """After the last that there is, whatever is missing before it; each hold has its own charge."""
     store = left_open(tmp_path, (1, 10**6, NOON_US, 5, 10, 1), (2, 15_000, NOON_US, 5, 10, 1), (3, 1, NOON_US, 0, 0, 1))
 
     def before(db: apsw.Connection) -> None:
-        db.execute("INSERT INTO tx (id, kind, at) VALUES (4, 'grant', 1), (8, 'grant', 1)")
+        db.execute("INSERT INTO movement (id, kind, at) VALUES (4, 'grant', 1), (8, 'grant', 1)")
         db.execute("INSERT INTO account VALUES (2, 'sys:topup', 0, 1), (6, 'sys:adjust', 0, 1)")
 
     store.write_now(before)
     assert recover(store, read_nodes(store), NOON_US + 7) == Recovered(2, 1)
-    assert rows(store, "SELECT id, kind, hold, at FROM tx WHERE id > 8 ORDER BY id") == [
-        (9, "charge", 1, NOON_US + 7),
-        (10, "charge", 2, NOON_US + 7),
+    assert rows(store, "SELECT id, kind, hold, at FROM tx WHERE kind = 'charge' ORDER BY id") == [
+        (1, "charge", 1, NOON_US + 7),
+        (2, "charge", 2, NOON_US + 7),
     ]
     assert rows(store, "SELECT id, name, posted, allow_debt FROM account WHERE id > 6 ORDER BY id") == [
         (7, "org:org_acme", -35_000, 1),

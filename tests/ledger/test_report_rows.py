@@ -144,8 +144,8 @@ def test_a_request_is_told_whole(store: SqliteStore) -> None:
         entries=(
             Entry(7, "charge", (MARCH_29 + 7) * 1_000_000, "org:org_acme", -40_001),
             Entry(7, "charge", (MARCH_29 + 7) * 1_000_000, "sys:revenue", 40_001),
-            Entry(8, "reversal", (MARCH_29 + 8) * 1_000_000, "sys:revenue", -30_000),
-            Entry(8, "reversal", (MARCH_29 + 8) * 1_000_000, "org:org_acme", 30_000),
+            Entry(11, "reversal", (MARCH_29 + 11) * 1_000_000, "sys:revenue", -30_000),
+            Entry(11, "reversal", (MARCH_29 + 11) * 1_000_000, "org:org_acme", 30_000),
         ),
         **values,
     )

@@ -50,7 +50,7 @@ def test_no_report_scans_a_table_that_grows(tmp_path: Path, what: str) -> None:
     found = store.read_now(read)
     store.close()
     assert found
-    for table in ("hold", "usage_day", "tx", "entry"):
+    for table in ("hold", "usage_day", "charge", "movement", "posting"):
         assert not [step for step in found if step.startswith(f"SCAN {table}") and "hold_open" not in step], found
 
 

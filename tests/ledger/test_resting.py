@@ -46,7 +46,7 @@ async def test_a_row_is_the_same_whenever_it_is_written(tmp_path: Path, usage: U
             await hold.durable()
         together, apart = fields(bench)
         assert together == apart
-        entries = bench.rows("SELECT account, amount FROM entry JOIN tx ON tx.id = tx AND hold NOT NULL ORDER BY tx")
+        entries = bench.rows("SELECT account, amount FROM entry WHERE hold NOT NULL ORDER BY tx, account")
         assert entries[: len(entries) // 2] == entries[len(entries) // 2 :]
 
 
@@ -62,7 +62,7 @@ async def test_a_hold_that_is_resolved_at_once_is_one_group(tmp_path: Path) -> N
         released.release()
         assert bench.journal.appended == before + 2
         await released.durable()
-        assert bench.rows(HELD) == [(1, "released"), (2, "settled"), (3, "released")]
+        assert bench.rows(HELD) == [(2, "released"), (3, "settled"), (4, "released")]
 
 
 async def test_a_hold_that_goes_on_is_written_after_a_rest(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ async def test_a_hold_that_goes_on_is_written_after_a_rest(tmp_path: Path) -> No
         for hold in holds:
             hold.release()
         await bench.landed()
-        assert bench.rows(HELD) == [(number, "released") for number in (1, 2, 3)]
+        assert bench.rows(HELD) == [(number, "released") for number in (2, 3, 4)]
 
 
 async def test_holds_that_rest_are_written_by_number(tmp_path: Path) -> None:
@@ -90,9 +90,9 @@ async def test_holds_that_rest_are_written_by_number(tmp_path: Path) -> None:
         holds = [bench.reserve(1_000) for _ in range(4)]
         holds[1].release()
         await holds[2].durable()
-        assert bench.rows(HELD) == [(2, "released"), (3, "open")]
+        assert bench.rows(HELD) == [(3, "released"), (4, "open")]
         await bench.landed()
-        assert bench.rows(HELD) == [(1, "open"), (2, "released"), (3, "open"), (4, "open")]
+        assert bench.rows(HELD) == [(2, "open"), (3, "released"), (4, "open"), (5, "open")]
         assert bench.ledger.wallet.purses[ORG].held == 3_000
         for hold in holds:
             if hold.open:

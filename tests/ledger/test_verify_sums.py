@@ -119,7 +119,7 @@ def test_labels_are_dates() -> None:
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three spans of holds and three of movements."""
+    """Three spans of holds, with their charges."""
     path = tmp_path_factory.mktemp("large") / "db"
     make_books(path, 240_000)
     return path
@@ -135,7 +135,7 @@ def test_a_large_ledger_is_sound_and_counted_whole(large: Path) -> None:
     assert report.counts["entry"] == 240_000
     assert shares == sorted(shares)
     assert shares[-1] == 1
-    assert len(shares) >= 6
+    assert len(shares) >= 4
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -99,7 +99,7 @@ class Judge:
     def _read_entries(self, db: apsw.Connection) -> None:
         accounts = {number: (name, posted, debt) for number, name, posted, debt in _rows(db, "SELECT * FROM account")}
         folds, sums = Counter[int](), Counter[int]()
-        query = "SELECT tx.id, kind, hold, account, amount FROM tx JOIN entry ON entry.tx = tx.id"
+        query = "SELECT tx, kind, hold, account, amount FROM entry"
         for tx, kind, hold, account, amount in _rows(db, query):
             folds[account] += amount
             sums[tx] += amount

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
 from tests.simulator.disk import SimDisk
 from tests.simulator.house import Parts
@@ -16,7 +15,7 @@ from tests.simulator.options import expand
 from tests.simulator.run import simulate
 from tollhouse.ledger.journal import Group, Journal, Writer
 from tollhouse.stores.protocol import Batch, Call
-from tollhouse.types.ledger import Op, Post
+from tollhouse.types.ledger import Charge, Op, Post
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 100
@@ -103,7 +102,10 @@ class _Twice(SimDisk):
 
 
 def _again(op: Op | Call) -> Op | Call:
-    return replace(op, id=op.id + 1_000_000, hold=None) if isinstance(op, Post) else Call(lambda _db: None)
+    if not isinstance(op, Charge):
+        return Call(lambda _db: None)
+    entries = ((op.debit, -op.amount), (op.credit, op.amount))
+    return Post(op.hold + 1_000_000, "adjustment", op.at, entries)
 
 
 @pytest.mark.parametrize(

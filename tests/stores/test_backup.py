@@ -22,14 +22,14 @@ from tollhouse.stores.reader import open_reader
 from tollhouse.stores.schema import MIGRATIONS
 
 GRANT = (
-    "INSERT INTO tx (id, kind, at, actor, reason) SELECT max(id) + 1, 'grant', 1, 'ada', 'more' FROM tx",
-    "INSERT INTO entry SELECT max(id), 5, 100 FROM tx",
-    "INSERT INTO entry SELECT max(id), 2, -100 FROM tx",
+    "INSERT INTO movement (id, kind, at, actor, reason) SELECT max(id) + 1, 'grant', 1, 'ada', 'more' FROM movement",
+    "INSERT INTO posting SELECT max(id), 5, 100 FROM movement",
+    "INSERT INTO posting SELECT max(id), 2, -100 FROM movement",
     "UPDATE account SET posted = posted + 100 WHERE id = 5",
     "UPDATE account SET posted = posted - 100 WHERE id = 2",
     """
     INSERT INTO audit (at, actor, action, subject, detail)
-        SELECT 1, 'ada', 'credits.grant', 'org_acme', json_object('tx', max(id)) FROM tx
+        SELECT 1, 'ada', 'credits.grant', 'org_acme', json_object('tx', max(id)) FROM movement
     """,
 )
 
@@ -71,7 +71,7 @@ def test_a_reader_sees_one_instant(tmp_path: Path) -> None:
     write_books(tmp_path / "db")
     with open_reader(tmp_path / "db") as reader, Writer(tmp_path / "db") as writer:
         while writer.written < 20:
-            assert reader.row("SELECT count(*), max(id) FROM tx") == (8, 8)
+            assert reader.row("SELECT count(*), max(id) FROM tx") == (8, 11)
     with open_reader(tmp_path / "db") as reader:
         assert reader.row("SELECT count(*) FROM tx") == (8 + writer.written,)
 

@@ -232,7 +232,7 @@ def test_damage_is_called_damage(error: type[apsw.Error]) -> None:
 def test_what_the_store_knows_at_the_start(store: SqliteStore) -> None:
     """Accounts, chains, prices and sums by what they are looked up by; open holds in their order; the last numbers."""
     empty = store.load()
-    assert (empty.last_hold, empty.last_tx, empty.last_price, empty.holds) == (0, 0, 0, ())
+    assert (empty.last_number, empty.last_price, empty.holds) == (0, 0, ())
 
     def fill(db: apsw.Connection) -> None:
         hold = "INSERT INTO hold (id, request_id, key, chain, payer, kind, requested, amount, opened_at, input_bound)"
@@ -244,7 +244,7 @@ def test_what_the_store_knows_at_the_start(store: SqliteStore) -> None:
             db.execute(f"{hold} VALUES (?, 'r', 1, 7, 1, 'k', 'm', 6, 100, 1)", (number,))
         db.execute("UPDATE hold SET state = 'released', closed_at = 1 WHERE id = 12")
         db.execute("UPDATE hold SET progress = 8, input = 9, price = 2, target = 'h/m' WHERE id = 11")
-        db.execute("INSERT INTO tx (id, kind, at) VALUES (20, 'grant', 1), (21, 'grant', 1)")
+        db.execute("INSERT INTO movement (id, kind, at) VALUES (11, 'grant', 1)")
 
     store.write_now(fill)
     found = store.load()
@@ -252,7 +252,9 @@ def test_what_the_store_knows_at_the_start(store: SqliteStore) -> None:
     assert found.chains == {7: ((1,), 1)}
     assert found.prices == {b"\xaa": (2, "body"), b"\xab": (9, "b2")}
     assert found.spends == {(1, 60): 11}
-    assert (found.last_hold, found.last_tx, found.last_price) == (12, 21, 9)
+    assert (found.last_number, found.last_price) == (12, 9)
+    store.write_now(lambda db: db.execute("INSERT INTO movement (id, kind, at) VALUES (21, 'grant', 1)").close())
+    assert store.load().last_number == 21
     first, second = found.holds
     assert (first.id, first.key, first.chain, first.payer, first.kind, first.amount) == (10, 1, 7, 1, "k", 6)
     assert (first.opened_at, first.progress, first.input, first.price, first.target) == (100, 0, 0, None, "")

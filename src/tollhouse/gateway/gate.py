@@ -181,6 +181,8 @@ class Visit:
             needed = max([bid.amount for bid in offered])
             billing = self.snapshot.settings.billing
             raise short_of(needed, short.available, billing.credits_per_usd) from None
+        if self._running is not None:
+            self.hold.awaited = True
         return self.hold
 
     def progress(self, bid: Bid, prompt_tokens: int, output_tokens: int) -> None:

@@ -40,7 +40,7 @@ class SafetyPage:
         asked = read_query(exchange.query, exchange.headers.get(b"accept", b""), today, FORM)
         query = query_of(asked, visible_keys(principal, self._keyring.directory))
         async with self._turn:
-            report = await self._ledger.read(lambda db: safety_reports.findings(db, query))
+            report = await self._ledger.report(lambda db: safety_reports.findings(db, query))
         if asked.csv:
             rows = ([*named(line, asked.group_by).values(), *line.counts] for line in report.lines)
             reply_csv(exchange, "safety", asked, write_csv([*names_of(asked.group_by), *COUNTS], rows))

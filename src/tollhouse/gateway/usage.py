@@ -87,7 +87,7 @@ class UsagePages:
         keys = visible_keys(principal, self._keyring.directory)
         query = query_of(asked, keys)
         async with self._turn:
-            report, newest = await self._ledger.read(
+            report, newest = await self._ledger.report(
                 lambda db: (reports.usage(db, query), reports.recent(db, keys, asked.recent))
             )
         if asked.csv:
@@ -104,7 +104,7 @@ class UsagePages:
         principal = self._identify(exchange)
         request_id = exchange.rest.decode("latin-1")
         keys = visible_keys(principal, self._keyring.directory)
-        found = await self._ledger.read(lambda db: reports.request(db, request_id, keys))
+        found = await self._ledger.report(lambda db: reports.request(db, request_id, keys))
         if found is None:
             raise ObjectNotFound(f"There is no request '{shorten(request_id)}' of yours.", param="request_id")
         exchange.reply(200, json_body(describe_request(found, self._live.snapshot.settings.billing.credits_per_usd)))

@@ -17,21 +17,39 @@ from tollhouse.types.money import format_usd
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-_ENTRIES = """
-    SELECT entry.tx AS tx, tx.at AS at, tx.kind AS kind, account.name AS account, entry.amount AS amount_nusd,
-        tx.hold AS hold, hold.request_id AS request_id, tx.actor AS actor, tx.reason AS reason, tx.source AS source,
-        tx.external_id AS external_id, tx.reverses AS reverses
-    FROM tx JOIN entry ON entry.tx = tx.id JOIN account ON account.id = entry.account
-        LEFT JOIN hold ON hold.id = tx.hold
-    WHERE tx.at >= ? AND tx.at < ? ORDER BY tx.id, entry.account
+# Each part is in the order of its keys, so that SQLite merges them without keeping the whole: as the view ``entry`` is
+# written, it would have to be sorted.
+_CHARGED = """
+    SELECT charge.hold AS tx, charge.at AS at, 'charge' AS kind, account.name AS account,
+        {sign}charge.amount AS amount_nusd, charge.hold AS hold, hold.request_id AS request_id, '' AS actor,
+        '' AS reason, NULL AS source, NULL AS external_id, NULL AS reverses
+    FROM charge JOIN account ON account.id = charge.{side} LEFT JOIN hold ON hold.id = charge.hold
+    WHERE charge.at >= ?1 AND charge.at < ?2
 """
+_POSTED = """
+    SELECT movement.id, movement.at, movement.kind, account.name, posting.amount, movement.hold, hold.request_id,
+        movement.actor, movement.reason, movement.source, movement.external_id,
+        iif(movement.kind = 'reversal', movement.hold, NULL)
+    FROM movement JOIN posting ON posting.movement = movement.id JOIN account ON account.id = posting.account
+        LEFT JOIN hold ON hold.id = movement.hold
+    WHERE movement.at >= ?1 AND movement.at < ?2
+"""
+_ENTRIES = " UNION ALL ".join(
+    [
+        _CHARGED.format(sign="-", side="debit"),
+        _CHARGED.format(sign="", side="credit"),
+        f"{_POSTED} ORDER BY tx, account",
+    ]
+)
 _MOVEMENTS = """
-    SELECT tx.id AS tx, tx.at AS at, tx.kind AS kind, (
-            SELECT coalesce(sum(max(amount, 0)), 0) FROM entry WHERE entry.tx = tx.id
-        ) AS amount_nusd,
-        tx.hold AS hold, tx.actor AS actor, tx.reason AS reason, tx.source AS source, tx.external_id AS external_id,
-        tx.reverses AS reverses
-    FROM tx WHERE tx.at >= ? AND tx.at < ? ORDER BY tx.id
+    SELECT hold AS tx, at AS at, 'charge' AS kind, amount AS amount_nusd, hold AS hold, '' AS actor, '' AS reason,
+        NULL AS source, NULL AS external_id, NULL AS reverses
+    FROM charge WHERE at >= ?1 AND at < ?2
+    UNION ALL
+    SELECT id, at, kind, (
+            SELECT coalesce(sum(max(amount, 0)), 0) FROM posting WHERE movement = movement.id
+        ), hold, actor, reason, source, external_id, iif(kind = 'reversal', hold, NULL)
+    FROM movement WHERE at >= ?1 AND at < ?2 ORDER BY tx
 """
 _HOLDS = """
     SELECT hold.id AS hold, hold.opened_at AS opened_at, hold.closed_at AS closed_at, hold.request_id AS request_id,

@@ -18,6 +18,7 @@ from tollhouse.types.ledger import (
     RELEASED,
     SETTLED,
     AttemptRecord,
+    Charge,
     CloseHold,
     CountFindings,
     MarkProgress,
@@ -28,6 +29,10 @@ from tollhouse.types.ledger import (
 )
 
 _US: Final = 1_000_000
+
+
+async def _nothing() -> None:
+    """There is nothing to wait for."""
 
 
 class Meter(Protocol):
@@ -50,8 +55,8 @@ class Books:
         """The number of a price version."""
         raise NotImplementedError
 
-    def next_tx(self) -> int:
-        """A new transaction's number."""
+    def next_number(self) -> int:
+        """A new movement's number."""
         raise NotImplementedError
 
     def costs(self, hold: int, now_us: int, attempts: tuple[AttemptRecord, ...]) -> tuple[Op, ...]:
@@ -67,8 +72,8 @@ class Hold:
     """One logical request, however many attempts it takes."""
 
     __slots__ = (
-        *("_books", "_landing", "_row", "_spend", "_tx", "bids", "charge_nusd", "found", "grip", "number", "safety"),
-        *("state", "undone"),
+        *("_books", "_landing", "_row", "_spend", "awaited", "bids", "charge_nusd", "found", "grip", "number"),
+        *("safety", "state", "undone"),
     )
 
     def __init__(self, books: Books, row: OpenHold, grip: Grip, bids: tuple[Bid, ...]) -> None:
@@ -80,8 +85,11 @@ class Hold:
         self._landing = 0
         """The number of the last group that was queued; 0 before the first."""
         self._spend: Spend | None = None
-        self._tx: int | None = None
         self.bids = bids
+        self.awaited = row.amount > 0
+        """Whether anybody waits for the disk: for money, and for an answer that is kept for repeats. What is free moves
+        nothing, so its record may follow its answer.
+        """
         self.safety = ""
         """`CloseHold.safety`: to be told before the hold is resolved."""
         self.found: tuple[tuple[str, str, int, bool], ...] = ()
@@ -145,10 +153,8 @@ class Hold:
         spend = self._spend = Spend(charge, grip.places, day, row.key, target.id, row.kind, close)
         group: tuple[Op, ...] = (close, spend)
         if charge:
-            entries = ((grip.purse.account, -charge), (books.revenue, charge))
-            tx = self._tx = books.next_tx()
-            group = (close, Post(tx, "charge", now_us, entries, number), spend)
-        self._append(group + self._counted() + books.costs(number, now_us, attempts))
+            group = (close, Charge(number, now_us, grip.purse.account, books.revenue, charge), spend)
+        self._append(group + self._counted() + self._costs(now_us, attempts))
         books.meter.record(target, usage)
         return charge
 
@@ -159,8 +165,7 @@ class Hold:
         books.wallet.settle(self.grip, 0)
         now_us = books.clock_us()
         close = CloseHold(self.number, RELEASED, now_us, attempts=attempts, safety=self.safety)
-        costs = books.costs(self.number, now_us, attempts)
-        self._append((close, *self._counted(), *costs))
+        self._append((close, *self._counted(), *self._costs(now_us, attempts)))
 
     def undo(self) -> None:
         """The answer that was charged never reached the client: gives the charge back, by entries of its own. Once."""
@@ -171,13 +176,12 @@ class Hold:
         self.undone = True
         books.wallet.give_back(self.grip, charge, self._row.opened_at / _US)
         post = Post(
-            id=books.next_tx(),
+            id=books.next_number(),
             kind="reversal",
             at=books.clock_us(),
             entries=((self.grip.purse.account, charge), (books.revenue, -charge)),
             hold=self.number,
             reason="the answer could not be delivered",
-            reverses=self._tx,
         )
         back = Spend(-charge, self.grip.places, spend.day, spend.key, spend.target, spend.kind)
         self._landing = books.journal.append((post, back))
@@ -191,8 +195,15 @@ class Hold:
         row = self._row
         return (CountFindings(day_number(row.opened_at), row.key, self.found),) if self.found else ()
 
+    def _costs(self, now_us: int, attempts: tuple[AttemptRecord, ...]) -> tuple[Op, ...]:
+        costs = self._books.costs(self.number, now_us, attempts)
+        self.awaited = self.awaited or bool(costs)
+        return costs
+
     def durable(self) -> Awaitable[None]:
-        """Awaiting it returns when the last of these steps is on disk."""
+        """Awaiting it returns when the last of these steps is on disk; at once where nobody waits for that."""
+        if not self.awaited:
+            return _nothing()
         self.write()
         return self._books.journal.durable(self._landing)
 

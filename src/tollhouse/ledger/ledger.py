@@ -19,11 +19,12 @@ A budget that is new must know what was spent before it: `ledger.counting` finds
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import apsw
 
-from tollhouse.errors import ClientFault, StorageUnavailable
+from tollhouse.errors import ClientFault, InternalError, StorageUnavailable
 from tollhouse.ledger import movements
 from tollhouse.ledger.budgets import FOREVER_S
 from tollhouse.ledger.counting import Counting
@@ -100,8 +101,7 @@ class Ledger(Books):
         self._chains = {(nodes, payer): number for number, (nodes, payer) in opening.chains.items()}
         self._prices = {digest: number for digest, (number, _) in opening.prices.items()}
         self._last_price = opening.last_price
-        self._last_hold = opening.last_hold
-        self._last_tx = opening.last_tx
+        self._last_number = self._last_hold = opening.last_number
         self._open: dict[int, Hold] = {}
         """By number, rising."""
         self._resting = False
@@ -136,7 +136,7 @@ class Ledger(Books):
             amount = max(amount, bid.amount)
         chain = principal.chain
         grip = self.wallet.take(chain, amount, now_us / _US)
-        number = self._last_hold = self._last_hold + 1
+        number = self._last_hold = self.next_number()
         first = bids[0]
         row = OpenHold(
             id=number,
@@ -212,10 +212,10 @@ class Ledger(Books):
         number = self._prices[price.digest] = self._last_price
         return AddPrice(number, price.host, price.model, price.source, price.body, price.digest, price.effective_from)
 
-    def next_tx(self) -> int:
-        """See `Books`."""
-        self._last_tx += 1
-        return self._last_tx
+    def next_number(self) -> int:
+        """See `Books`. Holds have theirs of the same sequence, for a charge goes by its hold's."""
+        self._last_number += 1
+        return self._last_number
 
     def costs(self, hold: int, now_us: int, attempts: tuple[AttemptRecord, ...]) -> tuple[Op, ...]:
         """See `Books`: one transaction with an entry for each provider, against what the operator absorbs."""
@@ -228,7 +228,7 @@ class Ledger(Books):
             return ()
         entries = tuple([(self._account(name), amount) for name, amount in due.items()])
         entries += ((self._account(ABSORBED), -sum(due.values())),)
-        return (Post(self.next_tx(), "cost", now_us, entries, hold),)
+        return (Post(self.next_number(), "cost", now_us, entries, hold),)
 
     def standing(self, principal: Principal) -> Standing:
         """What a caller has at this moment."""
@@ -308,7 +308,7 @@ class Ledger(Books):
         self.journal.check()
         purse = self.wallet.purses[org]
         move = Movement(
-            tx=self.next_tx(),
+            tx=self.next_number(),
             kind=kind,
             account=purse.account,
             against=self._account(_AGAINST[kind]),
@@ -372,6 +372,16 @@ class Ledger(Books):
         """Runs a function in the writer's transaction and returns when that is durable."""
         self.journal.check()
         return await self.journal.call(function)
+
+    async def report(self, function: Callable[[Any], T]) -> T:
+        """What a function reads in one snapshot of all that was decided before: what still rests is written first.
+        While the store does not write, what it has. Raises `StorageUnavailable`.
+        """
+        self.write_holds()
+        if self.journal.failing is None:
+            with suppress(StorageUnavailable, InternalError):  # whoever waits for those groups is told
+                await self.journal.durable(self.journal.appended)
+        return await self.read(function)
 
     async def read(self, function: Callable[[Any], T]) -> T:
         """What a function reads in one snapshot. Raises `StorageUnavailable`."""

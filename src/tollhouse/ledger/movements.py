@@ -18,8 +18,8 @@ _US = 1_000_000
 _COUNTED = "counted:"
 _SPENT = """
     SELECT coalesce(sum(hold.charge - coalesce((
-        SELECT sum(entry.amount) FROM tx JOIN entry ON entry.tx = tx.id
-        WHERE tx.hold = hold.id AND tx.kind = 'reversal' AND entry.amount > 0
+        SELECT sum(posting.amount) FROM movement JOIN posting ON posting.movement = movement.id
+        WHERE movement.hold = hold.id AND movement.kind = 'reversal' AND posting.amount > 0
     ), 0)), 0)
     FROM hold
     WHERE hold.opened_at >= ? AND hold.opened_at < ? AND hold.charge > 0
@@ -54,16 +54,16 @@ class Posted(Struct, frozen=True):
 def record(db: apsw.Connection, move: Movement) -> tuple[int, bool]:
     """Writes a movement and its audit row, or finds it. Returns its transaction's number, and whether it is new."""
     if move.event is not None:
-        query = "SELECT id FROM tx WHERE source = ? AND external_id = ?"
+        query = "SELECT id FROM movement WHERE source = ? AND external_id = ?"
         if (row := db.execute(query, move.event).fetchone()) is not None:
             return int(row[0]), False
     source, external_id = move.event or (None, None)
     db.execute(
-        "INSERT INTO tx (id, kind, at, actor, reason, source, external_id) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO movement (id, kind, at, actor, reason, source, external_id) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (move.tx, move.kind, move.at_us, move.actor, move.reason, source, external_id),
     )
     for account, amount in ((move.account, move.amount_nusd), (move.against, -move.amount_nusd)):
-        db.execute("INSERT INTO entry (tx, account, amount) VALUES (?, ?, ?)", (move.tx, account, amount))
+        db.execute("INSERT INTO posting (movement, account, amount) VALUES (?, ?, ?)", (move.tx, account, amount))
         db.execute("UPDATE account SET posted = posted + ? WHERE id = ?", (amount, account))
     detail = {"amount_nusd": move.amount_nusd, "reason": move.reason, "tx": move.tx}
     insert_audit(db, AuditRow(0, move.at_us // _US, move.actor, f"credits.{move.kind}", move.subject, detail))

@@ -13,7 +13,7 @@ from tollhouse.ledger.budgets import day_number, window_of
 from tollhouse.ledger.prices import read_price
 from tollhouse.stores.protocol import Batch, JournalStore, Opening, OpenRow
 from tollhouse.types.calls import Usage
-from tollhouse.types.ledger import EXPIRED, RELEASED, REVENUE, AddAccount, CloseHold, Op, Post, Spend
+from tollhouse.types.ledger import EXPIRED, RELEASED, REVENUE, AddAccount, Charge, CloseHold, Op, Spend
 from tollhouse.types.tenancy import Node
 
 _US = 1_000_000
@@ -45,7 +45,6 @@ class _Resolver:
         self._opening = opening
         self._nodes = nodes
         self._now_us = now_us
-        self._last_tx = opening.last_tx
         self._bodies = dict(opening.prices.values())
         self._numbers = {name: number for name, (number, _, _) in opening.accounts.items()}
         self.accounts: list[tuple[Op, ...]] = []
@@ -71,10 +70,8 @@ class _Resolver:
         spend = Spend(charge, self._windows(row), day_number(row.opened_at), row.key, row.target, row.kind, close)
         if not charge:
             return close, spend
-        self._last_tx += 1
         payer = self._account(f"org:{self._nodes[row.payer].id}")
-        entries = ((payer, -charge), (self._account(REVENUE), charge))
-        return close, Post(self._last_tx, "charge", self._now_us, entries, row.id), spend
+        return close, Charge(row.id, self._now_us, payer, self._account(REVENUE), charge), spend
 
     def _windows(self, row: OpenRow) -> tuple[tuple[int, int], ...]:
         """The windows of the budgets on the hold's chain, at the time at which it was taken."""

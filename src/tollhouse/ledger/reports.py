@@ -60,9 +60,8 @@ _OPEN = (
     " WHERE state = 'open' AND key IN (SELECT value FROM json_each(?))"
 )
 _ENTRIES = """
-    SELECT tx.id, tx.kind, tx.at, account.name, entry.amount
-    FROM tx JOIN entry ON entry.tx = tx.id JOIN account ON account.id = entry.account
-    WHERE tx.hold = ? AND tx.kind IN ('charge', 'reversal') ORDER BY tx.id, entry.amount
+    SELECT tx, kind, at, account.name, amount FROM entry JOIN account ON account.id = entry.account
+    WHERE hold = ? AND kind IN ('charge', 'reversal') ORDER BY tx, amount
 """
 _attempts = msgspec.json.Decoder(tuple[AttemptRecord, ...]).decode
 _body = msgspec.json.Decoder(dict[str, object]).decode

@@ -19,6 +19,7 @@ from tollhouse.types.ledger import (
     AddAccount,
     AddChain,
     AddPrice,
+    Charge,
     CloseHold,
     CountFindings,
     MarkProgress,
@@ -46,9 +47,10 @@ _PLAIN: Final = Insert("hold", (*_OPENED[:-1], *_ENDED, "input", "output", "atte
 """A hold of whose end the other columns have their defaults, as of most."""
 _PROGRESS: Final = "UPDATE hold SET progress = ?, input = ?, price = ?, target = ? WHERE id = ? AND state = 'open'"
 _CLOSE: Final = f"UPDATE hold SET {', '.join(f'{name} = ?' for name in _CLOSED)} WHERE id = ?"  # noqa: S608 - our names
-_TX: Final = Insert("tx", [name for name in Post.__struct_fields__ if name != "entries"])
+_CHARGE: Final = Insert("charge", Charge.__struct_fields__)
+_MOVEMENT: Final = Insert("movement", [name for name in Post.__struct_fields__ if name != "entries"])
 """Its columns are named as the fields too; the entries, the fourth, have rows of their own."""
-_ENTRY: Final = Insert("entry", ("tx", "account", "amount"))
+_POSTING: Final = Insert("posting", ("movement", "account", "amount"))
 _POSTED: Final = "UPDATE account SET posted = posted + ? WHERE id = ?"
 _SPEND: Final = Insert(
     "spend", ("node", "window_start", "amount"), " ON CONFLICT DO UPDATE SET amount = amount + excluded.amount"
@@ -190,19 +192,37 @@ def _progressed(db: apsw.Connection, ops: list[MarkProgress]) -> None:
     db.executemany(_PROGRESS, [(op.output_tokens, op.prompt_tokens, op.price, op.target, op.id) for op in ops])
 
 
-def _posted(db: apsw.Connection, ops: list[Post]) -> None:
-    txs: list[Any] = []
-    entries: list[Any] = []
+def _charged(db: apsw.Connection, ops: list[Charge]) -> None:
+    rows: list[Any] = []
     sums: dict[int, int] = {}
     for op in ops:
         values = astuple(op)
-        txs.extend(values[:3])
-        txs.extend(values[4:])
+        rows.extend(values)
+        debit, credit, amount = values[2:]
+        sums[debit] = sums.get(debit, 0) - amount
+        sums[credit] = sums.get(credit, 0) + amount
+    _CHARGE.run(db, rows)
+    _balance(db, sums)
+
+
+def _posted(db: apsw.Connection, ops: list[Post]) -> None:
+    movements: list[Any] = []
+    postings: list[Any] = []
+    sums: dict[int, int] = {}
+    for op in ops:
+        values = astuple(op)
+        movements.extend(values[:3])
+        movements.extend(values[4:])
         for account, amount in op.entries:
-            entries.extend((op.id, account, amount))
+            postings.extend((op.id, account, amount))
             sums[account] = sums.get(account, 0) + amount
-    _TX.run(db, txs)
-    _ENTRY.run(db, entries)
+    _MOVEMENT.run(db, movements)
+    _POSTING.run(db, postings)
+    _balance(db, sums)
+
+
+def _balance(db: apsw.Connection, sums: dict[int, int]) -> None:
+    """Moves the balances of accounts by so much."""
     db.executemany(_POSTED, [(amount, account) for account, amount in sums.items()])
 
 
@@ -262,6 +282,6 @@ def _found(db: apsw.Connection, ops: list[CountFindings]) -> None:
 _Writers = tuple[tuple[type, Callable[[apsw.Connection, list[Any]], None]], ...]
 _BEFORE_HOLDS: Final[_Writers] = ((AddAccount, _accounts), (AddPrice, _prices), (AddChain, _chains))
 _AFTER_HOLDS: Final[_Writers] = (
-    *((MarkProgress, _progressed), (Post, _posted)),
+    *((MarkProgress, _progressed), (Charge, _charged), (Post, _posted)),
     *((Spend, _spent), (CountFindings, _found)),
 )

@@ -1,8 +1,9 @@
 """What a payment service has told of its payments: what was credited for one, and what was claimed back of it.
 
 `gateway.webhooks` calls these, `claim` on the ledger's writer, `standing` on a reader. A claim may be known before the
-payment it is about: events come in any order. What was credited and taken back is in the ledger alone (`tx`, `entry`);
-a payment's own id is the external id of its top-up, and the beginning of those of its refunds, before a colon.
+payment it is about: events come in any order. What was credited and taken back is in the ledger alone (``movement``,
+``posting``); a payment's own id is the external id of its top-up, and the beginning of those of its refunds, before a
+colon.
 """
 
 import apsw
@@ -13,16 +14,16 @@ _CLAIM = (
     " ON CONFLICT DO UPDATE SET amount = max(amount, excluded.amount)"
 )
 _CREDITED = """
-    SELECT node.number, node.id, entry.amount
-    FROM tx JOIN entry ON entry.tx = tx.id JOIN account ON account.id = entry.account
+    SELECT node.number, node.id, posting.amount
+    FROM movement JOIN posting ON posting.movement = movement.id JOIN account ON account.id = posting.account
         JOIN node ON node.id = substr(account.name, 5)
-    WHERE tx.source = ? AND tx.external_id = ? AND tx.kind = 'topup' AND account.name GLOB 'org:*'
+    WHERE movement.source = ? AND movement.external_id = ? AND movement.kind = 'topup' AND account.name GLOB 'org:*'
 """
 _TAKEN = """
-    SELECT coalesce(-sum(entry.amount), 0)
-    FROM tx JOIN entry ON entry.tx = tx.id JOIN account ON account.id = entry.account
-    WHERE tx.source = ?1 AND tx.external_id >= ?2 || ':' AND tx.external_id < ?2 || ';' AND tx.kind = 'refund'
-        AND account.name GLOB 'org:*'
+    SELECT coalesce(-sum(posting.amount), 0)
+    FROM movement JOIN posting ON posting.movement = movement.id JOIN account ON account.id = posting.account
+    WHERE movement.source = ?1 AND movement.external_id >= ?2 || ':' AND movement.external_id < ?2 || ';'
+        AND movement.kind = 'refund' AND account.name GLOB 'org:*'
 """
 _CLAIMED = "SELECT coalesce(sum(amount), 0) FROM payment_claim WHERE source = ? AND payment = ?"
 

@@ -58,8 +58,8 @@ class Opening(Struct, frozen=True):
     """By digest: number, canonical JSON."""
     spends: dict[tuple[int, int], int]
     holds: tuple[OpenRow, ...]
-    last_hold: int
-    last_tx: int
+    last_number: int
+    """Of a hold or a movement, which have one sequence."""
     last_price: int
 
 

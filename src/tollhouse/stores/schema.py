@@ -257,4 +257,72 @@ CREATE TABLE safety_day (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS = (_KEYS, _TENANCY + _LEDGER, _REPLAYS, _SAFETY)
+# A charge is one row, under the number of the hold that it settles. Every other movement gets a number beyond those of
+# the holds there are, and from here on one sequence gives both. ``tx`` and ``entry`` show all of them.
+_CHARGES = """
+CREATE TABLE charge (
+    hold INTEGER PRIMARY KEY REFERENCES hold (id),
+    at INTEGER NOT NULL,
+    debit INTEGER NOT NULL REFERENCES account (id),
+    credit INTEGER NOT NULL REFERENCES account (id) CHECK (credit <> debit),
+    amount INTEGER NOT NULL CHECK (amount > 0)
+) STRICT;
+INSERT INTO charge (hold, at, debit, credit, amount)
+    SELECT tx.hold, tx.at, paid.account, got.account, got.amount
+    FROM tx JOIN entry AS paid ON paid.tx = tx.id AND paid.amount < 0
+        JOIN entry AS got ON got.tx = tx.id AND got.amount > 0
+    WHERE tx.kind = 'charge' ORDER BY tx.hold;
+CREATE TRIGGER charge_kept_1 BEFORE UPDATE ON charge BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER charge_kept_2 BEFORE DELETE ON charge BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+
+CREATE TABLE movement (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN
+        ('grant', 'topup', 'refund', 'adjustment', 'writeoff', 'cost', 'reversal')),
+    at INTEGER NOT NULL,
+    hold INTEGER REFERENCES hold (id),
+    actor TEXT NOT NULL DEFAULT '',
+    reason TEXT NOT NULL DEFAULT '',
+    source TEXT,
+    external_id TEXT
+) STRICT;
+INSERT INTO movement (id, kind, at, hold, actor, reason, source, external_id)
+    SELECT id + (SELECT coalesce(max(id), 0) FROM hold), kind, at, hold, actor, reason, source, external_id
+    FROM tx WHERE kind <> 'charge' ORDER BY id;
+CREATE UNIQUE INDEX movement_of_hold ON movement (hold, kind) WHERE hold IS NOT NULL;
+CREATE UNIQUE INDEX movement_of_event ON movement (source, external_id) WHERE external_id IS NOT NULL;
+CREATE TRIGGER movement_kept_1 BEFORE UPDATE ON movement BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER movement_kept_2 BEFORE DELETE ON movement BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+
+CREATE TABLE posting (
+    movement INTEGER NOT NULL REFERENCES movement (id),
+    account INTEGER NOT NULL REFERENCES account (id),
+    amount INTEGER NOT NULL CHECK (amount <> 0),
+    PRIMARY KEY (movement, account)
+) STRICT, WITHOUT ROWID;
+INSERT INTO posting (movement, account, amount)
+    SELECT entry.tx + (SELECT coalesce(max(id), 0) FROM hold), entry.account, entry.amount
+    FROM entry JOIN tx ON tx.id = entry.tx WHERE tx.kind <> 'charge';
+CREATE TRIGGER posting_kept_1 BEFORE UPDATE ON posting BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER posting_kept_2 BEFORE DELETE ON posting BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+
+DROP TRIGGER audit_kept_1;
+UPDATE audit SET detail = json_set(detail, '$.tx', (detail ->> 'tx') + (SELECT coalesce(max(id), 0) FROM hold))
+    WHERE json_valid(detail) AND detail ->> 'tx' IS NOT NULL;
+CREATE TRIGGER audit_kept_1 BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'audit rows are never changed'); END;
+
+DROP TABLE entry;
+DROP TABLE tx;
+CREATE VIEW tx (id, kind, at, hold, actor, reason, source, external_id, reverses) AS
+    SELECT hold, 'charge', at, hold, '', '', NULL, NULL, NULL FROM charge
+    UNION ALL
+    SELECT id, kind, at, hold, actor, reason, source, external_id, iif(kind = 'reversal', hold, NULL) FROM movement;
+CREATE VIEW entry (tx, kind, at, hold, account, amount) AS
+    SELECT hold, 'charge', at, hold, debit, -amount FROM charge
+    UNION ALL
+    SELECT hold, 'charge', at, hold, credit, amount FROM charge
+    UNION ALL
+    SELECT id, kind, at, hold, account, amount FROM movement JOIN posting ON posting.movement = movement.id;
+"""
+
+MIGRATIONS = (_KEYS, _TENANCY + _LEDGER, _REPLAYS, _SAFETY, _CHARGES)

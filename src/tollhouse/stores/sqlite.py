@@ -215,10 +215,10 @@ def _opening(db: apsw.Connection) -> Opening:
         " FROM hold WHERE state = 'open' ORDER BY id"
     )
     last = (
-        "SELECT (SELECT coalesce(max(id), 0) FROM hold), (SELECT coalesce(max(id), 0) FROM tx),"
+        "SELECT max((SELECT coalesce(max(id), 0) FROM hold), (SELECT coalesce(max(id), 0) FROM movement)),"
         " (SELECT coalesce(max(id), 0) FROM price)"
     )
-    last_hold, last_tx, last_price = rows(last)[0]
+    last_number, last_price = rows(last)[0]
     return Opening(
         accounts={
             name: (number, posted, bool(debt))
@@ -231,8 +231,7 @@ def _opening(db: apsw.Connection) -> Opening:
         prices={digest: (number, body) for digest, number, body in rows("SELECT digest, id, body FROM price")},
         spends={(node, start): amount for node, start, amount in rows("SELECT node, window_start, amount FROM spend")},
         holds=tuple(OpenRow(*row) for row in rows(holds)),
-        last_hold=last_hold,
-        last_tx=last_tx,
+        last_number=last_number,
         last_price=last_price,
     )
 

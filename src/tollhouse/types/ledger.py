@@ -1,7 +1,7 @@
 """What the ledger writes down: the values between `ledger`, which decides, and `stores`, which makes them durable.
 
 One logical request is one hold: `OpenHold`, any number of `MarkProgress`, one `CloseHold`. Money moves only by
-`Post`, whose entries sum to zero. Amounts are nano-USD; times are Unix microseconds, UTC.
+`Charge` and `Post`, whose entries sum to zero. Amounts are nano-USD; times are Unix microseconds, UTC.
 """
 
 from msgspec import Struct
@@ -9,7 +9,7 @@ from msgspec import Struct
 from tollhouse.types.calls import Loss, Usage
 
 OPEN, SETTLED, RELEASED, EXPIRED = "open", "settled", "released", "expired"
-POST_KINDS = ("charge", "grant", "topup", "refund", "adjustment", "writeoff", "cost", "reversal")
+POST_KINDS = ("grant", "topup", "refund", "adjustment", "writeoff", "cost", "reversal")
 
 TOPUP, REVENUE, WRITEOFF, ADJUST, ABSORBED = "sys:topup", "sys:revenue", "sys:writeoff", "sys:adjust", "sys:absorbed"
 SYSTEM_ACCOUNTS = (TOPUP, REVENUE, WRITEOFF, ADJUST, ABSORBED)
@@ -62,7 +62,7 @@ class MarkProgress(Struct, frozen=True):
 
 
 class CloseHold(Struct, frozen=True):
-    """A hold is resolved. What it charges is a `Post`, and a `Spend`, of the same group."""
+    """A hold is resolved. What it charges is a `Charge`, and a `Spend`, of the same group."""
 
     id: int
     state: str
@@ -102,8 +102,20 @@ class Spend(Struct, frozen=True):
     close: CloseHold | None = None
 
 
+class Charge(Struct, frozen=True):
+    """What a hold comes to: an amount above zero from one account (`debit`) to another. Once for each hold, whose
+    number is that of the movement.
+    """
+
+    hold: int
+    at: int
+    debit: int
+    credit: int
+    amount: int
+
+
 class Post(Struct, frozen=True):
-    """One balanced transaction. ``entries`` are (account number, amount); they sum to zero. ``source`` and
+    """Any other movement. ``entries`` are (account number, amount); they sum to zero. ``source`` and
     ``external_id`` together happen once, whatever is sent twice.
     """
 
@@ -116,7 +128,6 @@ class Post(Struct, frozen=True):
     reason: str = ""
     source: str | None = None
     external_id: str | None = None
-    reverses: int | None = None
 
 
 class AddPrice(Struct, frozen=True):
@@ -147,4 +158,4 @@ class AddChain(Struct, frozen=True):
     payer: int
 
 
-Op = OpenHold | MarkProgress | CloseHold | CountFindings | Spend | Post | AddPrice | AddAccount | AddChain
+Op = OpenHold | MarkProgress | CloseHold | CountFindings | Spend | Charge | Post | AddPrice | AddAccount | AddChain

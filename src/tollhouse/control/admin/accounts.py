@@ -28,12 +28,12 @@ _AMOUNT = re.compile(r"-?[0-9]{1,10}(\.[0-9]{1,9})?", re.ASCII)
 _SIGNS = {"grant": 1, "refund": -1, "adjustment": 1}
 _US = 1_000_000
 _MOVEMENT = """
-    SELECT tx.id, tx.kind, tx.at, tx.actor, tx.reason, account.name, entry.amount
-    FROM tx JOIN entry ON entry.tx = tx.id JOIN account ON account.id = entry.account
+    SELECT movement.id, movement.kind, movement.at, movement.actor, movement.reason, account.name, posting.amount
+    FROM movement JOIN posting ON posting.movement = movement.id JOIN account ON account.id = posting.account
     WHERE account.name LIKE 'org:%' AND
 """
-_BY_EVENT = f"{_MOVEMENT} tx.source = ? AND tx.external_id = ?"
-_BY_NUMBER = f"{_MOVEMENT} tx.id = ?"
+_BY_EVENT = f"{_MOVEMENT} movement.source = ? AND movement.external_id = ?"
+_BY_NUMBER = f"{_MOVEMENT} movement.id = ?"
 _ACCOUNTS = """
     SELECT iif(name LIKE 'org:%', 'org:*', name) AS line, sum(posted), count(*) FROM account GROUP BY line ORDER BY line
 """
@@ -259,7 +259,7 @@ class Accounts:
     async def ledger(self, call: Call) -> LedgerState:
         """The state of the books."""
         after, limit = read_number(call.query.after), call.query.limit
-        accounts, count, rows = await self._ledger.read(lambda db: _read_state(db, after, limit + 1))
+        accounts, count, rows = await self._ledger.report(lambda db: _read_state(db, after, limit + 1))
         journal = self._ledger.journal
         holds = [_show_hold(row) for row in rows[:limit]]
         return LedgerState(

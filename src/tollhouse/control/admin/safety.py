@@ -94,7 +94,7 @@ class SafetyPages:
         groups = read_groups(asked.group_by, GROUPS)
         since, until = ((day - _EPOCH).days for day in (first, last))
         query = Query(keys_under(self._directory(), asked.under), since, until, groups, asked.limit)
-        report = await self._ledger.read(lambda db: safety_reports.findings(db, query))
+        report = await self._ledger.report(lambda db: safety_reports.findings(db, query))
         data = [FoundLine(**named(line, groups), **_found(line.counts)) for line in report.lines]
         if asked.format == "csv":
             name = f"tollhouse-safety-{first}-{last}.csv"

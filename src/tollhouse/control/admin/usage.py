@@ -183,7 +183,7 @@ class UsagePages:
         groups = read_groups(asked.group_by, reports.GROUPS)
         since, until = ((day - _EPOCH).days for day in (first, last))
         query = reports.Query(keys_under(self._directory(), asked.under), since, until, groups, asked.limit)
-        report = await self._ledger.read(lambda db: reports.usage(db, query))
+        report = await self._ledger.report(lambda db: reports.usage(db, query))
         rate = self._credits_per_usd()
         data = [UsageLine(**named(line, groups), **_sums(line.counts, rate)) for line in report.lines]
         if asked.format == "csv":
@@ -203,7 +203,7 @@ class UsagePages:
     async def one(self, call: Call) -> UsedRequest:
         """One request of any key."""
         keys = keys_under(self._directory(), None)
-        found = await self._ledger.read(lambda db: _read_request(db, call.id, keys))
+        found = await self._ledger.report(lambda db: _read_request(db, call.id, keys))
         if found is None:
             raise ObjectNotFound(f"There is no request '{shorten(call.id)}'.", param="request_id")
         return show_request(*found)
@@ -264,9 +264,8 @@ def _read_request(
         return None
     (attempts,) = db.execute("SELECT attempts FROM hold WHERE id = ?", (found.hold,)).fetchone() or ("[]",)
     query = """
-        SELECT tx.id, tx.kind, tx.at, account.name, entry.amount
-        FROM tx JOIN entry ON entry.tx = tx.id JOIN account ON account.id = entry.account
-        WHERE tx.hold = ? ORDER BY tx.id, entry.amount
+        SELECT tx, kind, at, account.name, amount FROM entry JOIN account ON account.id = entry.account
+        WHERE hold = ? ORDER BY tx, amount
     """
     return found, _attempts(str(attempts)), db.execute(query, (found.hold,)).fetchall()
 

@@ -27,9 +27,9 @@ _FROM_HOLDS = """
     WHERE id > ? AND id <= ? AND charge > 0 GROUP BY 1, 2
 """
 _GIVEN_BACK = """
-    SELECT hold.chain, hold.opened_at / 900000000, -sum(entry.amount)
-    FROM tx JOIN hold ON hold.id = tx.hold JOIN entry ON entry.tx = tx.id
-    WHERE tx.id > ? AND tx.id <= ? AND tx.kind = 'reversal' AND entry.amount > 0 GROUP BY 1, 2
+    SELECT hold.chain, hold.opened_at / 900000000, -sum(posting.amount)
+    FROM movement JOIN hold ON hold.id = movement.hold JOIN posting ON posting.movement = movement.id
+    WHERE movement.id > ? AND movement.id <= ? AND movement.kind = 'reversal' AND posting.amount > 0 GROUP BY 1, 2
 """
 _STORED = "SELECT node, window_start, amount FROM spend ORDER BY node, window_start"
 _TOTAL = date.min
@@ -67,7 +67,7 @@ class Budgets(Part):
             self._add(self.reader.rows(_FROM_HOLDS, (span.low, span.high)))
         return iter(())
 
-    def postings(self, span: Span) -> Iterator[Finding]:
+    def movements(self, span: Span) -> Iterator[Finding]:
         """See `Part`."""
         if self._periods:
             self._add(self.reader.rows(_GIVEN_BACK, (span.low, span.high)))

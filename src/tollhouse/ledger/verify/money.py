@@ -1,5 +1,7 @@
 """Conservation and balances: `Books`.
 
+A charge is one row of one amount, so its two entries cannot but balance; every other movement has rows to be added up.
+
 ``temp.purse`` says whose money is in which account: the organisation's node and its account, ``org:`` and its id.
 """
 
@@ -22,26 +24,29 @@ _PURSES = """
 """
 _GROUPS = """
     SELECT count(*), coalesce(sum(total <> 0), 0) FROM (
-        SELECT sum(amount) AS total FROM entry WHERE tx > ? AND tx <= ? GROUP BY tx
+        SELECT sum(amount) AS total FROM posting WHERE movement > ? AND movement <= ? GROUP BY movement
     )
 """
 _UNBALANCED = """
-    SELECT tx, 'sum ' || sum(amount) FROM entry WHERE tx > ? AND tx <= ?
-    GROUP BY tx HAVING sum(amount) <> 0 ORDER BY tx LIMIT 1
+    SELECT movement, 'sum ' || sum(amount) FROM posting WHERE movement > ? AND movement <= ?
+    GROUP BY movement HAVING sum(amount) <> 0 ORDER BY movement LIMIT 1
 """
 _ORPHANS = """
-    SELECT tx, 'no such movement' FROM entry
-    WHERE tx > ? AND tx <= ? AND tx NOT IN (SELECT id FROM tx) ORDER BY tx LIMIT 1
+    SELECT movement, 'no such movement' FROM posting
+    WHERE movement > ? AND movement <= ? AND movement NOT IN (SELECT id FROM movement) ORDER BY movement LIMIT 1
 """
 _EMPTY = """
-    SELECT id, kind || ' without entries' FROM tx
-    WHERE id > ? AND id <= ? AND id NOT IN (SELECT tx FROM entry) ORDER BY id LIMIT 1
+    SELECT id, kind || ' without entries' FROM movement
+    WHERE id > ? AND id <= ? AND id NOT IN (SELECT movement FROM posting) ORDER BY id LIMIT 1
 """
 _EVENT_TWICE = """
-    SELECT max(id), count(*) || ' of ' || source || ' ' || external_id FROM tx
+    SELECT max(id), count(*) || ' of ' || source || ' ' || external_id FROM movement
     WHERE external_id IS NOT NULL GROUP BY source, external_id HAVING count(*) > 1 ORDER BY max(id) LIMIT 1
 """
-_BY_ACCOUNT = "SELECT account, sum(amount) FROM entry WHERE tx > ? AND tx <= ? GROUP BY account"
+_CHARGED = """
+    SELECT debit, credit, sum(amount) FROM charge WHERE hold > ? AND hold <= ? GROUP BY debit, credit
+"""
+_POSTED = "SELECT account, sum(amount) FROM posting WHERE movement > ? AND movement <= ? GROUP BY account"
 _UNDECIDED = "SELECT id, 'allow_debt ' || allow_debt FROM account WHERE allow_debt NOT IN (0, 1) ORDER BY id LIMIT 1"
 _OWING = """
     SELECT id, name || ' has ' || posted FROM account WHERE allow_debt = 0 AND posted < 0 ORDER BY id LIMIT 1
@@ -69,29 +74,36 @@ class Books(Part):
         super().__init__(reader)
         self._sums: defaultdict[int, int] = defaultdict(int)
 
-    def postings(self, span: Span) -> Iterator[Finding]:
+    def holds(self, span: Span) -> Iterator[Finding]:
+        """See `Part`."""
+        for debit, credit, amount in self.reader.rows(_CHARGED, (span.low, span.high)):
+            self._sums[debit] -= amount
+            self._sums[credit] += amount
+        return iter(())
+
+    def movements(self, span: Span) -> Iterator[Finding]:
         """See `Part`."""
         keys = (span.low, span.high)
-        for account, amount in self.reader.rows(_BY_ACCOUNT, keys):
+        for account, amount in self.reader.rows(_POSTED, keys):
             self._sums[account] += amount
         groups, unbalanced = self.reader.row(_GROUPS, keys) or (0, 0)
         if unbalanced:
-            yield from self.first(CONSERVED, "entry", _UNBALANCED, "sum 0", span)
-        if (groups,) != self.reader.row("SELECT count(*) FROM tx WHERE id > ? AND id <= ?", keys):
-            yield from self.first(CONSERVED, "entry", _ORPHANS, "a movement for every entry", span)
-            yield from self.first(CONSERVED, "tx", _EMPTY, "entries for every movement", span)
+            yield from self.first(CONSERVED, "posting", _UNBALANCED, "sum 0", span)
+        if (groups,) != self.reader.row("SELECT count(*) FROM movement WHERE id > ? AND id <= ?", keys):
+            yield from self.first(CONSERVED, "posting", _ORPHANS, "a movement for every entry", span)
+            yield from self.first(CONSERVED, "movement", _EMPTY, "entries for every movement", span)
 
     def end(self) -> Iterator[Finding]:
         """See `Part`."""
         total = sum(self._sums.values())
         if total:
-            yield Finding(CONSERVED, "entry", "all", "sum 0", f"sum {total}")
+            yield Finding(CONSERVED, "posting", "all", "sum 0", f"sum {total}")
         for number, name, posted in self.reader.rows("SELECT id, name, posted FROM account ORDER BY id"):
             if (entered := self._sums.pop(number, 0)) != posted:
                 yield Finding(BALANCES, "account", str(number), f"{name}: posted {entered}", f"posted {posted}")
         for number in sorted(self._sums):
-            yield Finding(BALANCES, "entry", f"account {number}", "an account", "no such account")
+            yield Finding(BALANCES, "posting", f"account {number}", "an account", "no such account")
         yield from self.first(SOLVENT, "account", _UNDECIDED, "allow_debt 0 or 1")
         yield from self.first(SOLVENT, "account", _OWING, "posted 0 or more")
         yield from self.first(SOLVENT, "account", _STRETCHED, "posted no less than open holds")
-        yield from self.first(ONCE, "tx", _EVENT_TWICE, "one movement for each event")
+        yield from self.first(ONCE, "movement", _EVENT_TWICE, "one movement for each event")

@@ -67,12 +67,12 @@ HOLD_RULES = (
     Rule(STATES, "state <> 'open' OR (charge = 0 AND clipped = 0)", "open: charge 0", ("charge", "clipped")),
     Rule(STATES, "state NOT IN ('settled', 'expired') OR target <> ''", "the target that answered", ("state",)),
 )
-TX_RULES = (
+MOVEMENT_RULES = (
     Rule(SANE, "at >= 0", "a time", ("at",)),
     Rule(
         STATES,
-        "(kind IN ('charge', 'cost', 'reversal')) = (hold IS NOT NULL)",
-        "a hold for charges, costs and reversals, and for nothing else",
+        "(kind IN ('cost', 'reversal')) = (hold IS NOT NULL)",
+        "a hold for costs and reversals, and for nothing else",
         ("kind", "hold"),
     ),
     Rule(
@@ -100,14 +100,14 @@ class Rows(Part):
     """Rows by themselves."""
 
     checks = (SANE, WITHIN, NOTHING, STATES, ATTEMPTS, MOVEMENTS)
-    _tables = (("hold", HOLD_RULES), ("tx", TX_RULES))
+    _tables = (("hold", HOLD_RULES), ("movement", MOVEMENT_RULES))
     _sieves = tuple(_sieve(*one) for one in _tables)
 
     def holds(self, span: Span) -> Iterator[Finding]:
         """See `Part`."""
         return self._sift(0, span)
 
-    def postings(self, span: Span) -> Iterator[Finding]:
+    def movements(self, span: Span) -> Iterator[Finding]:
         """See `Part`."""
         return self._sift(1, span)
 

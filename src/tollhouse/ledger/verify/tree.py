@@ -29,12 +29,11 @@ _WRONG_REPEAT = """
     ORDER BY key, name LIMIT 1
 """
 _UNAUDITED = """
-    SELECT tx.id, tx.kind || ' by ' || tx.actor FROM tx
-    WHERE tx.id > ? AND tx.id <= ? AND tx.hold IS NULL AND tx.id NOT IN (SELECT tx FROM temp.audited)
-    ORDER BY tx.id LIMIT 1
+    SELECT id, kind || ' by ' || actor FROM movement
+    WHERE id > ? AND id <= ? AND hold IS NULL AND id NOT IN (SELECT movement FROM temp.audited) ORDER BY id LIMIT 1
 """
 _AUDITED = """
-    CREATE TEMP TABLE audited AS SELECT detail ->> 'tx' AS tx FROM audit
+    CREATE TEMP TABLE audited AS SELECT detail ->> 'tx' AS movement FROM audit
     WHERE json_valid(detail) AND detail ->> 'tx' IS NOT NULL
 """
 
@@ -60,9 +59,9 @@ class Tree(Part):
         """See `Part`."""
         return self.first(HELD, "hold", _WRONG_HOLD, "the key and the payer of its chain", span)
 
-    def postings(self, span: Span) -> Iterator[Finding]:
+    def movements(self, span: Span) -> Iterator[Finding]:
         """See `Part`."""
-        return self.first(AUDITED, "tx", _UNAUDITED, "a row of the audit that names it", span)
+        return self.first(AUDITED, "movement", _UNAUDITED, "a row of the audit that names it", span)
 
 
 def _problem(text: str, payer: int, kinds: dict[Any, Any]) -> str | None:

@@ -21,15 +21,21 @@ _FROM_HOLDS = """
     FROM hold WHERE id > ? AND id <= ? AND state IN ('settled', 'expired') GROUP BY day, key, target, kind
 """
 _GIVEN_BACK = """
-    SELECT hold.opened_at / 86400000000, hold.key, hold.target, hold.kind, sum(entry.amount)
-    FROM tx JOIN hold ON hold.id = tx.hold JOIN entry ON entry.tx = tx.id
-    WHERE tx.id > ? AND tx.id <= ? AND tx.kind = 'reversal' AND entry.amount > 0 GROUP BY 1, 2, 3, 4
+    SELECT hold.opened_at / 86400000000, hold.key, hold.target, hold.kind, sum(posting.amount)
+    FROM movement JOIN hold ON hold.id = movement.hold JOIN posting ON posting.movement = movement.id
+    WHERE movement.id > ? AND movement.id <= ? AND movement.kind = 'reversal' AND posting.amount > 0
+    GROUP BY 1, 2, 3, 4
 """
-_FROM_ENTRIES = """
-    SELECT hold.opened_at / 86400000000, hold.key, sum(entry.amount)
-    FROM tx JOIN hold ON hold.id = tx.hold
-        JOIN entry ON entry.tx = tx.id AND entry.account = (SELECT id FROM account WHERE name = 'sys:revenue')
-    WHERE tx.id > ? AND tx.id <= ? AND tx.kind IN ('charge', 'reversal') GROUP BY 1, 2
+_EARNED = """
+    SELECT hold.opened_at / 86400000000, hold.key, sum(charge.amount) FROM charge JOIN hold ON hold.id = charge.hold
+    WHERE charge.hold > ? AND charge.hold <= ? AND charge.credit = (SELECT id FROM account WHERE name = 'sys:revenue')
+    GROUP BY 1, 2
+"""
+_RETURNED = """
+    SELECT hold.opened_at / 86400000000, hold.key, sum(posting.amount)
+    FROM movement JOIN hold ON hold.id = movement.hold JOIN posting ON posting.movement = movement.id
+        AND posting.account = (SELECT id FROM account WHERE name = 'sys:revenue')
+    WHERE movement.id > ? AND movement.id <= ? AND movement.kind = 'reversal' GROUP BY 1, 2
 """
 _LINES = """
     SELECT day, key, target, kind, requests, input, cache_read, cache_write, cache_write_1h, output, reasoning,
@@ -53,15 +59,19 @@ class Usage(Part):
         """See `Part`."""
         for row in self.reader.rows(_FROM_HOLDS, (span.low, span.high)):
             self._add(row[:4], row[4:])
+        self._enter(_EARNED, span)
         return iter(())
 
-    def postings(self, span: Span) -> Iterator[Finding]:
+    def movements(self, span: Span) -> Iterator[Finding]:
         """See `Part`."""
         for *line, amount in self.reader.rows(_GIVEN_BACK, (span.low, span.high)):
             self._add(tuple(line), (*([0] * (len(_COUNTED) - 1)), -amount))
-        for day, key, amount in self.reader.rows(_FROM_ENTRIES, (span.low, span.high)):
-            self._entered[day, key] += amount
+        self._enter(_RETURNED, span)
         return iter(())
+
+    def _enter(self, query: str, span: Span) -> None:
+        for day, key, amount in self.reader.rows(query, (span.low, span.high)):
+            self._entered[day, key] += amount
 
     def _add(self, line: Row, counts: Row) -> None:
         known = self._lines.get((line[0], line[1], line[2], line[3]))

@@ -13,9 +13,9 @@ from tollhouse.stores.reader import Reader
 
 SPAN_ROWS = 50_000
 _LEAST, _MOST = -(1 << 63), (1 << 63) - 1
-_SIZES = "SELECT count(*) FROM hold UNION ALL SELECT count(*) FROM tx"
+_SIZES = "SELECT count(*) FROM hold UNION ALL SELECT count(*) FROM movement"
 NEXT_HOLD = "SELECT id FROM hold WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?"
-_NEXT_TX = "SELECT id FROM tx WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?"
+_NEXT_MOVEMENT = "SELECT id FROM movement WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,14 @@ class Part:
         return iter(())
 
     def holds(self, span: Span) -> Iterator[Finding]:
-        """Looks at a span of ``hold``. All of them come before the first of `postings`."""
+        """Looks at a span of ``hold``, and of ``charge`` by its ``hold``. All of them come before the first of
+        `movements`.
+        """
         del span
         return iter(())
 
-    def postings(self, span: Span) -> Iterator[Finding]:
-        """Looks at a span of ``tx``, and of ``entry`` by its ``tx``."""
+    def movements(self, span: Span) -> Iterator[Finding]:
+        """Looks at a span of ``movement``, and of ``posting`` by its ``movement``."""
         del span
         return iter(())
 
@@ -73,10 +75,10 @@ def walk(reader: Reader, parts: list[Part], progress: Callable[[float], None]) -
     for part in parts:
         yield from part.begin()
     done, rows = 0, sum(count for (count,) in reader.rows(_SIZES))
-    for table, query in (("hold", NEXT_HOLD), ("tx", _NEXT_TX)):
+    for table, query in (("hold", NEXT_HOLD), ("movement", _NEXT_MOVEMENT)):
         for span in spans(reader, query, SPAN_ROWS):
             for part in parts:
-                yield from part.holds(span) if table == "hold" else part.postings(span)
+                yield from part.holds(span) if table == "hold" else part.movements(span)
             done += SPAN_ROWS
             progress(min(1.0, done / max(rows, 1)))
     for part in parts:
