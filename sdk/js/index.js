@@ -47,6 +47,7 @@ export const ErrorId = Object.freeze(
       "RATE_LIMIT_EXCEEDED",
       "REQUEST_TIMEOUT",
       "REQUEST_TOO_LARGE",
+      "SAFETY_UNAVAILABLE",
       "SERVER_DRAINING",
       "SERVICE_UNAVAILABLE",
       "STORAGE_UNAVAILABLE",

@@ -77,6 +77,24 @@ async def test_a_dead_judge_is_skipped_after_three_failures_and_tried_again_late
     assert bench.alerts == [("own", "upstream_unreachable")]
 
 
+async def test_who_needs_a_judge_that_is_not_asked_is_told_how_long() -> None:
+    """A second where it would be asked at once, else as long as it is left alone, and a minute at most."""
+    text = f'[safety.judges.own]\nkind = "webhook"\nurl = "http://127.0.0.1:{closed_port()}/"\n'
+    async with benched(text) as bench:
+        assert bench.judges.retry_after_s(["own", "other"]) == 1
+        for _ in range(3):
+            await bench.judge()
+        assert 7 <= bench.judges.retry_after_s(["other", "own"]) <= 12
+        bench.clock.ahead_s = 12.1
+        assert bench.judges.retry_after_s(["own"]) == 1
+        for _ in range(4):
+            await bench.judge()
+            bench.clock.ahead_s += 121
+        assert bench.judges.retry_after_s(["own"]) == 1
+        await bench.judge()
+        assert bench.judges.retry_after_s(["own"]) == 60
+
+
 async def test_a_judge_that_is_back_is_found_by_a_single_request() -> None:
     """After a while one text is shown to it again; if that is judged, so are all."""
     good = answered({"findings": []})

@@ -283,6 +283,18 @@ async def test_a_gate_is_asked_about_every_prompt_of_a_batch() -> None:
             assert door.idle
 
 
+async def test_a_prompt_without_the_verdict_of_a_closed_gate_is_a_503() -> None:
+    """Nobody found anything in it, so it is not said to be bad; no host hears of it."""
+    async with ChaosUpstream(answered({}, 503)) as judge, ChaosUpstream() as up:
+        config = judged(judge, asks='["prompt"]') + 'on_failure = "closed"\n'
+        async with opened(hosts(up, more=config)) as door:
+            answer = await door.post({"model": "both", "input": "hello"}, "/v1/embeddings")
+            assert (answer.status, answer.error["code"]) == (503, "safety_unavailable")
+            assert answer.headers["retry-after"] == "1"
+            assert up.requests == []
+            assert door.idle
+
+
 async def test_a_gate_is_asked_about_an_answer() -> None:
     """What it finds is withheld, and said to be its own."""
     async with ChaosUpstream(answered(FINDS)) as judge, ChaosUpstream([Send(said(responded("words")))]) as up:

@@ -21,6 +21,7 @@ FOUND = {"filtered": True, "severity": "high", "origin": "own"}
 SEEN = {"filtered": False, "severity": "high", "origin": "own"}
 SAFE = {"filtered": False, "severity": "safe"}
 FAILED = {"code": 503, "message": "Did not answer: own."}
+MISSED = {"code": 503, "message": "Did not answer: own. Nothing passes without a verdict from: own."}
 COST_NUSD = 100_000
 both_ways = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
 
@@ -145,7 +146,9 @@ async def test_an_observer_is_asked_beside_the_answer(streamed: bool) -> None:
 @pytest.mark.parametrize("side", ["prompt", "completion"])
 @pytest.mark.parametrize(("when", "on_failure"), [("gate", "open"), ("gate", "closed"), ("observe", "open")])
 async def test_a_judge_that_does_not_answer(when: str, on_failure: str, side: str, streamed: bool) -> None:
-    """At its deadline the text goes on and the results name it, or nothing passes where the gate is closed in doubt."""
+    """At its deadline the text goes on and the results name it; where the gate is closed in doubt, a prompt is a 503
+    that was sent nowhere and costs nothing, and an answer is withheld with the reason told.
+    """
     async with judging([Hang()], when, side, on_failure, deadline_ms=100) as house:
         answer = await house.ask("judged", reply(streamed), stream=streamed)
         receipt = await house.receipt(answer)
@@ -154,13 +157,27 @@ async def test_a_judge_that_does_not_answer(when: str, on_failure: str, side: st
     closed = on_failure == "closed"
     assert receipt["safety"].get("blocked") == (side if closed else None)
     if closed and side == "prompt":
-        assert (answer.status, answer.error["code"], sent) == (400, "content_filter", 0)
-        assert answer.error["innererror"]["content_filter_result"]["error"] == FAILED
+        assert (answer.status, answer.error["code"], sent) == (503, "safety_unavailable", 0)
+        assert (answer.headers["retry-after"], answer.error["error_id"]) == ("1", "SAFETY_UNAVAILABLE")
+        assert (receipt["state"], receipt["cost_usd"]) == ("released", "0.00")
         return
     found = told(answer)
     assert found.texts == {0: "" if closed else PLAIN}
-    assert (found.prompt if side == "prompt" else found.completion[0])["error"] == FAILED
+    assert (found.prompt if side == "prompt" else found.completion[0])["error"] == (MISSED if closed else FAILED)
     assert found.reasons == {0: "content_filter" if closed else "stop"}
+
+
+async def test_a_prompt_without_a_verdict_is_an_error_in_other_dialects_too() -> None:
+    """Anthropic's and Google's clients get their own form of a 503, with the same time to wait."""
+    native = {"messages": HELLO, "max_tokens": 50}, {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}
+    async with judging([Hang()], "gate", "prompt", "closed", deadline_ms=100) as house:
+        by_anthropic = await house.door.post({"model": "judged", **native[0]}, "/v1/messages")
+        by_google = await house.door.post(native[1], "/v1beta/models/judged:generateContent")
+        assert house.sent == []
+    for answer in (by_anthropic, by_google):
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert b"SAFETY_UNAVAILABLE" in answer.body
+        assert b"content_filter" not in answer.body
 
 
 async def test_a_policy_that_annotates_blocks_by_no_judge() -> None:

@@ -350,4 +350,15 @@ def test_a_judge_that_must_be_heard(mode: str, *, closed: bool, blocked: bool) -
     decision = made.decide(Verdict(failed=("guard",)), PROMPT)
     assert decision.blocked is blocked
     assert decision.categories == ()
+    assert decision.is_unjudged is blocked
     assert "guard" in decision.results["error"]["message"]
+    assert ("Nothing passes" in decision.results["error"]["message"]) is blocked
+    assert made.observe(decision, CLEAN).results == decision.results
+
+
+def test_what_was_found_goes_over_who_did_not_answer() -> None:
+    """A text in which something is filtered is not one that nobody could judge."""
+    judges = MappingProxyType({"guard": JudgeSettings("guard", "openai", closed=True)})
+    made = Policies(settings(one(judges=("guard",), hate="low"), judges=judges)).named("mine")
+    decision = made.decide(Verdict((Finding("hate", HIGH),), failed=("guard",)), PROMPT)
+    assert (decision.blocked, decision.categories, decision.is_unjudged) == (True, ("hate",), False)

@@ -1,6 +1,6 @@
 """What a client reads of a prompt that was not let through."""
 
-from tollhouse.errors import ContentPolicyViolation
+from tollhouse.errors import ContentPolicyViolation, SafetyUnavailable
 
 RESULTS = {"hate": {"filtered": True, "severity": "high"}}
 
@@ -22,6 +22,11 @@ def test_a_blocked_prompt_is_azures_400() -> None:
     assert "hate, jailbreak" in error["message"]
 
 
-def test_a_prompt_that_could_not_be_judged_is_told_so() -> None:
-    """Where no category was filtered a judge that must be heard did not answer."""
-    assert "could not be judged" in ContentPolicyViolation().message
+def test_a_prompt_that_could_not_be_judged_is_no_blocked_one() -> None:
+    """It is a 503 to be sent again, which names the judges that did not answer and says nothing of the prompt."""
+    fault = SafetyUnavailable(["guard", "own"], wait_s=7)
+    error = fault.body("req_1")["error"]
+    assert (fault.status, fault.headers["retry-after"]) == (503, "7")
+    assert (error["code"], error["error_id"]) == ("safety_unavailable", "SAFETY_UNAVAILABLE")
+    assert "guard, own" in error["message"]
+    assert "innererror" not in error

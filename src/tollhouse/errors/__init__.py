@@ -24,7 +24,8 @@ Fault
 ├── PolicyFault      the request is fine, the operator's rules say not now
 │   ├── InsufficientBalance   402   the request may cost more than there is
 │   ├── RateLimited           429
-│   └── Overloaded            503
+│   ├── Overloaded            503
+│   └── SafetyUnavailable     503   the prompt could not be judged, and nothing passes without that
 ├── UpstreamFault    another machine failed; trying the next target may help
 │   ├── UpstreamUnreachable   502   refused, reset before a byte, no such host (UpstreamDns), TLS (UpstreamTls)
 │   ├── UpstreamProtocol      502   not HTTP, too large (UpstreamTooLarge), redirect (UpstreamRedirect)
@@ -82,6 +83,7 @@ from tollhouse.errors.policy import (
     Overloaded,
     PolicyFault,
     RateLimited,
+    SafetyUnavailable,
 )
 from tollhouse.errors.upstream import (
     JsonCutShort,
@@ -134,6 +136,7 @@ __all__ = [
     "RateLimited",
     "RequestTimeout",
     "RouteNotFound",
+    "SafetyUnavailable",
     "StorageUnavailable",
     "Unauthorized",
     "Unpriced",

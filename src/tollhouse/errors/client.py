@@ -124,18 +124,17 @@ class ContentPolicyViolation(ClientFault):
 
     The body is Azure's: ``innererror.content_filter_result`` is the key on its wire, the plural the one of its
     reference (https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-filter). ``results`` say what was
-    found, by category (`safety.results`); ``categories`` are those that were filtered: none where a judge that must be
-    heard did not answer.
+    found, by category (`safety.results`); ``categories`` are those that were filtered.
     """
 
     code = "content_filter"
     error_id = "CONTENT_POLICY_VIOLATION"
 
-    def __init__(self, categories: Sequence[str] = (), results: Mapping[str, Any] | None = None) -> None:
-        why = f"the safety policy filters: {', '.join(categories)}" if categories else "it could not be judged"
+    def __init__(self, categories: Sequence[str], results: Mapping[str, Any]) -> None:
+        why = f"the safety policy filters: {', '.join(categories)}"
         super().__init__(f"The prompt was not passed on, because {why}.", param="prompt")
         self.categories = tuple(categories)
-        self.results = results or {}
+        self.results = results
 
     def body(self, request_id: str) -> dict[str, Any]:
         """See `Fault.body`."""

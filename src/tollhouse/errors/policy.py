@@ -1,5 +1,6 @@
 """The operator's rules: the request is fine, but not now. Imported through `tollhouse.errors`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from tollhouse.errors.fault import Fault
@@ -52,3 +53,18 @@ class Overloaded(PolicyFault):
     type = "service_unavailable_error"
     code = "overloaded"
     error_id = "SERVICE_UNAVAILABLE"
+
+
+class SafetyUnavailable(PolicyFault):
+    """Judges without whose verdict nothing passes gave none: nobody found out whether the prompt may pass."""
+
+    status = 503
+    type = "service_unavailable_error"
+    code = "safety_unavailable"
+    error_id = "SAFETY_UNAVAILABLE"
+
+    def __init__(self, judges: Sequence[str], *, wait_s: int) -> None:
+        message = (
+            f"The prompt was not passed on, because it could not be judged. No verdict came from: {', '.join(judges)}."
+        )
+        super().__init__(message, headers={"retry-after": str(wait_s)})

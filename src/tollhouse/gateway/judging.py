@@ -21,6 +21,7 @@ operator's. The records go in front of the request's own: the last of those is t
 """
 
 import asyncio
+import math
 import random
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
@@ -49,6 +50,8 @@ from tollhouse.types.safety import CLEAN, Finding, Verdict, joined
 
 _RULES = BreakerRules(failures=3, ratio=1.0, samples=8, window_s=60.0, open_s=10.0, open_max_s=120.0, probes=1)
 _SCALE = 1 << 64
+_MOST_WAIT_S = 60
+"""More than that no client is asked to wait."""
 _ILL = (UpstreamUnreachable, UpstreamTimeout, UpstreamUnavailable, UpstreamRateLimited, UpstreamAuth)
 """The faults that are not of the text's making."""
 
@@ -106,6 +109,12 @@ class Judges:
     def begin(self, snapshot: Snapshot, judges: Sequence[JudgeSettings], matter: Matter) -> "Inquiry":
         """Asks all of them at once. Whoever begins an inquiry also ends it."""
         return Inquiry(self, snapshot, judges, matter, self._now)
+
+    def retry_after_s(self, names: Iterable[str]) -> int:
+        """In how many seconds it may be worth asking judges again: when none of them is left alone any more."""
+        now = self._now()
+        waits_s = [self._circuits[name].open_until - now for name in names if name in self._circuits]
+        return min(max(1, math.ceil(max(waits_s, default=0.0))), _MOST_WAIT_S)
 
     async def hear(self, inquiry: "Inquiry", judge: JudgeSettings) -> Heard:
         """One judge, asked for an inquiry. Raises nothing but its cancellation."""

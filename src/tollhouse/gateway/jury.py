@@ -11,7 +11,7 @@ from typing import Any, Final
 from tollhouse.dialects.client import NO_RESULTS, Told
 from tollhouse.dialects.reported import PROMPT_SIDE
 from tollhouse.dialects.spoken import Asked
-from tollhouse.errors import ContentPolicyViolation
+from tollhouse.errors import ContentPolicyViolation, Fault, SafetyUnavailable
 from tollhouse.gateway.ear import Ear
 from tollhouse.gateway.gate import Visit
 from tollhouse.gateway.inquiries import Inquiries
@@ -94,19 +94,29 @@ class Jury:
         return self._inquiries is None and not self.prompt.blocked
 
     async def admit(self, hold: Hold) -> None:
-        """Lets an exchange go on, or ends it: its hold is released then. Raises `ContentPolicyViolation`."""
+        """Lets an exchange go on, or ends it: its hold is released then. Raises `ContentPolicyViolation`,
+        `SafetyUnavailable`.
+        """
         passed = False
         try:
             if not self.prompt.blocked and self._inquiries is not None and self._inquiries.prompt:
                 verdict = joined(self.prompt.verdict, await self._inquiries.gate_prompt())
                 self.prompt = self.policy.decide(verdict, PROMPT)
             if self.prompt.blocked:
-                raise ContentPolicyViolation(self.prompt.categories, self.prompt.results)
+                raise self._refusal()
             passed = True
         finally:
             if not passed:
                 self.write_down(hold)
                 hold.release(self.records)
+
+    def _refusal(self) -> Fault:
+        """Why a prompt is blocked: for what was found in it, or for nobody could look."""
+        prompt = self.prompt
+        if not prompt.is_unjudged:
+            return ContentPolicyViolation(prompt.categories, prompt.results)
+        judges = self.policy.missing(prompt.verdict)
+        return SafetyUnavailable(judges, wait_s=self._safety.judges.retry_after_s(judges))
 
     def merge_prompt(self) -> None:
         """Adds what the upstream says of the prompt."""

@@ -107,7 +107,9 @@ class RelayWatch:
         return masked
 
     async def admit(self, hold: Hold) -> None:
-        """Lets an exchange go on, or ends it: its hold is released then. Raises `ContentPolicyViolation`."""
+        """Lets an exchange go on, or ends it: its hold is released then. Raises `ContentPolicyViolation`,
+        `SafetyUnavailable`.
+        """
         await self._jury.admit(hold)
 
     # --- the answer ------------------------------------------------------------------------------------------

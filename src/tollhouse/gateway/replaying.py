@@ -80,7 +80,7 @@ class Turn:
         """Whether the request was answered with what is kept. What was kept may be anybody's, so its safety is judged
         by the policy of who asks; one that may have to be changed has to be in the inner form.
 
-        Raises `InsufficientBalance`, `RateLimited`, `StorageUnavailable`, `ContentPolicyViolation`.
+        Raises `InsufficientBalance`, `RateLimited`, `StorageUnavailable`, and what `Watch.admit` does.
         """
         kept = None if self._wish.anew else await self._store.find(self._wish)
         said = self._said(kept.record) if kept is not None else None

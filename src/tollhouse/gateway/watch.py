@@ -104,7 +104,9 @@ class Watch:
         return self._jury.admits
 
     async def admit(self, hold: Hold) -> None:
-        """Lets an exchange go on, or ends it: its hold is released then. Raises `ContentPolicyViolation`."""
+        """Lets an exchange go on, or ends it: its hold is released then. Raises `ContentPolicyViolation`,
+        `SafetyUnavailable`.
+        """
         await self._jury.admit(hold)
 
     # --- a whole answer --------------------------------------------------------------------------------------

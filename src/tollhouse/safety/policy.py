@@ -81,6 +81,11 @@ class Decision:
     blocked: bool = False
     """Whether the text is to be withheld: something was filtered, or a judge that must be heard did not answer."""
 
+    @property
+    def is_unjudged(self) -> bool:
+        """Whether it is withheld for nothing but that: nobody found anything that is filtered."""
+        return self.blocked and not self.categories
+
 
 @dataclass(frozen=True, slots=True)
 class Side:
@@ -147,13 +152,17 @@ class Policy:
             return rules.clean
         return self._decide(verdict, rules, upstream)
 
+    def missing(self, verdict: Verdict) -> tuple[str, ...]:
+        """The judges that did not answer, and without which nothing passes."""
+        return tuple([name for name in verdict.failed if name in self.closed])
+
     def observe(self, decision: Decision, verdict: Verdict, upstream: Upstream | None = None) -> Decision:
         """A decision with what was found beside it by those who filter nothing, or too late to."""
         rules = self.prompt if decision.side == PROMPT else self.completion
         found = joined(decision.verdict, verdict)
         if upstream is not None:
             found = joined(found, upstream.verdict)
-        results = told(rules.shape, found, decision.filtered, upstream)
+        results = told(rules.shape, found, decision.filtered, upstream, self.missing(found))
         return replace(decision, verdict=found, results=results, told=results)
 
     def _decide(self, verdict: Verdict, rules: Side, upstream: Upstream | None) -> Decision:
@@ -165,9 +174,9 @@ class Policy:
         filtered = tuple(finding for finding in verdict.findings if _is_filtered(finding, rules))
         also = (name for name in sorted(elsewhere) if rules.levels.get(name, rules.levels[OTHER]) <= ELSEWHERE)
         categories = tuple(dict.fromkeys((*(finding.category for finding in filtered), *also)))
-        unjudged = not self.closed.isdisjoint(verdict.failed)
-        results = told(rules.shape, verdict, filtered, upstream)
-        blocked = bool(categories) or unjudged
+        missing = self.missing(verdict)
+        results = told(rules.shape, verdict, filtered, upstream, missing)
+        blocked = bool(categories or missing)
         return Decision(rules.shape.side, verdict, results, results, filtered, categories, blocked)
 
 

@@ -10,7 +10,7 @@ answer.
 The objects are shared between answers: nobody may change one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -82,8 +82,16 @@ class Upstream(Value, frozen=True):
 # --- what is told ------------------------------------------------------------------------------------------------
 
 
-def told(shape: Shape, verdict: Verdict, filtered: Iterable[Finding] = (), upstream: Upstream | None = None) -> Results:
-    """The results of a verdict, of which some findings are filtered."""
+def told(
+    shape: Shape,
+    verdict: Verdict,
+    filtered: Iterable[Finding] = (),
+    upstream: Upstream | None = None,
+    missing: Sequence[str] = (),
+) -> Results:
+    """The results of a verdict, of which some findings are filtered. ``missing`` are judges that did not answer, and
+    without which nothing passes.
+    """
     by_category: dict[str, list[Finding]] = {}
     for finding in verdict.findings:
         if finding.category not in ASIDE[shape.side]:
@@ -103,8 +111,14 @@ def told(shape: Shape, verdict: Verdict, filtered: Iterable[Finding] = (), upstr
     if upstream is not None:
         _merge(results, upstream)
     if verdict.failed:
-        results["error"] = {"code": _FAILED_CODE, "message": f"Did not answer: {', '.join(verdict.failed)}."}
+        results["error"] = {"code": _FAILED_CODE, "message": _failure(verdict.failed, missing)}
     return results
+
+
+def _failure(failed: Sequence[str], missing: Sequence[str]) -> str:
+    """Who did not answer, and whether that is why nothing was let through."""
+    message = f"Did not answer: {', '.join(failed)}."
+    return f"{message} Nothing passes without a verdict from: {', '.join(missing)}." if missing else message
 
 
 def prompt_filter_results(results: Results | msgspec.Raw) -> list[Results]:
