@@ -4,6 +4,8 @@ The model decides. ``tollhouse/safety``, the classifier's own name, or none: the
 judge after ``tollhouse/judge/``: that judge, at the operator's cost, so only for keys whose policy names it, or which
 were given it by name. Any other model: its host, as every relayed endpoint (`gateway.relay`).
 
+What is answered here is on the ledger as any request is: free, and with an estimate of its tokens.
+
 A text is told what the caller's policy would do to it as a prompt; where that lets everything pass, what a policy would
 do that blocks what is ``high``. OpenAI's SDKs type every category as a boolean and a number, so a category for which
 nothing looked is ``false`` and 0.0, has no input type, and stands in ``unsupported``: it is not said to be clean.
@@ -19,17 +21,18 @@ from typing import Any
 from msgspec import Struct
 
 from tollhouse.dialects.spoken import Asked
+from tollhouse.dialects.tokens import estimate_tokens
 from tollhouse.errors import Forbidden, InvalidRequest, ModelNotFound, UpstreamUnavailable
 from tollhouse.gateway.annotate import cost_header
 from tollhouse.gateway.gate import Gate, Visit
 from tollhouse.gateway.hosts import refuse_hosts
-from tollhouse.gateway.judging import Judges
+from tollhouse.gateway.judging import Inquiry, Judges
 from tollhouse.gateway.safety import weigh
+from tollhouse.ledger.holds import Hold
 from tollhouse.ledger.prices import Bid, free_price
 from tollhouse.safety.beside import with_listed
 from tollhouse.safety.classifier import HEADS, Classifier
 from tollhouse.safety.judges.asked import Matter
-from tollhouse.safety.lists import Lists
 from tollhouse.safety.personal.vault import Vault
 from tollhouse.safety.policy import Decision, Policies, Policy
 from tollhouse.settings.judges import JudgeSettings
@@ -101,57 +104,63 @@ class ModerationsPage:
     async def _answer(self, visit: Visit, model: str, texts: Sequence[str]) -> None:
         policy = _policy(visit)
         judge = find_own(visit, model, self._classifier.name, len(texts))
+        bid = free_bid(model if judge is not None else LOCAL_MODEL)
+        hold = visit.take(KIND, model, (bid,), 0)
         if judge is not None:
             detector = model
-            found = await self._ask(visit, judge, texts)
+            found = await self._ask(visit, judge, texts, hold)
             judged = [Judged(_held(policy, verdict), _scores_of(verdict)) for verdict in found]
         else:
             detector = self._classifier.name
-            judged = await self._read(texts, policy, visit.snapshot.lists)
-        visit.exchange.notes["model"] = model
+            judged = await self._read(visit, texts, hold)
+        await hold.durable()
+        visit.exchange.notes["model"] = bid.target.id
         results = [describe(one, detector) for one in judged]
         reply = {"id": f"modr-{secrets.token_hex(16)}", "model": detector, "results": results}
-        headers = header_line("x-tollhouse-target", model) + cost_header(0) + visit.lease.headers()
+        headers = header_line("x-tollhouse-target", bid.target.id) + cost_header(0) + visit.lease.headers()
         visit.exchange.reply(200, json_body(reply), headers)
 
     # --- the classifier --------------------------------------------------------------------------------------
 
-    async def _read(self, texts: Sequence[str], policy: Policy, lists: Lists) -> list[Judged]:
-        """What is found in this process; of long texts on another thread, for the loop would stand still."""
-        return await self._gate.safety.beside_loop(
-            _weigh(texts), lambda: [self._read_one(text, policy, lists) for text in texts]
-        )
+    async def _read(self, visit: Visit, texts: Sequence[str], hold: Hold) -> list[Judged]:
+        """What is found in this process; of long texts on another thread, for the loop would stand still. Resolves the
+        hold.
+        """
+        judged: list[Judged] | None = None
+        try:
+            judged = await self._gate.safety.beside_loop(
+                _weigh(texts), lambda: [self._read_one(visit, text) for text in texts]
+            )
+        finally:
+            _resolve(hold, texts, whole=judged is not None)
+        return judged
 
-    def _read_one(self, text: str, policy: Policy, lists: Lists) -> Judged:
-        reading = self._classifier.read(text)
-        verdict = with_listed(self._classifier.verdict(reading), text, policy, lists)
+    def _read_one(self, visit: Visit, text: str) -> Judged:
+        policy, reading = _policy(visit), self._classifier.read(text)
+        verdict = with_listed(self._classifier.verdict(reading), text, policy, visit.snapshot.lists)
         return Judged(_held(policy, verdict), dict(zip(HEADS, reading.scores, strict=True)))
 
     # --- a judge ---------------------------------------------------------------------------------------------
 
-    async def _ask(self, visit: Visit, judge: JudgeSettings, texts: Sequence[str]) -> list[Verdict]:
-        """What a judge says of each text. The request is free, and its record holds what the judge cost the operator.
+    async def _ask(self, visit: Visit, judge: JudgeSettings, texts: Sequence[str], hold: Hold) -> list[Verdict]:
+        """What a judge says of each text. Resolves the hold, with what the judge cost the operator.
 
-        Raises `UpstreamUnavailable`, `RateLimited`, `StorageUnavailable`, `InvalidRequest`.
+        Raises `UpstreamUnavailable`, `InvalidRequest`.
         """
-        texts = await self._masked(texts, _policy(visit))
-        target = Target(Host("judge", ""), judge.name)
-        bid = Bid(target, free_price(target.host.name, target.model), 0, None, 0)
-        hold = visit.take(KIND, f"{JUDGE_PREFIX}{judge.name}", (bid,), 0)
-        inquiries = [self._judges.begin(visit.snapshot, (judge,), Matter(text)) for text in texts]
+        inquiries: list[Inquiry] = []
         whole = False
         try:
+            shown = await self._masked(texts, _policy(visit))
+            inquiries += [self._judges.begin(visit.snapshot, (judge,), Matter(text)) for text in shown]
             verdicts = [(await inquiry.judged()).verdict for inquiry in inquiries]
             if any(verdict.failed for verdict in verdicts):
-                raise UpstreamUnavailable(f"The judge '{judge.name}' did not answer.")
+                wait_s = self._judges.retry_after_s((judge.name,))
+                message = f"The judge '{judge.name}' did not answer."
+                raise UpstreamUnavailable(message, headers={"retry-after": str(wait_s)})
             whole = True
         finally:
             records = tuple([record for inquiry in inquiries for record in inquiry.end()])
-            if whole:
-                hold.settle(bid, Usage(), (*records, AttemptRecord(target.id, "ok", None, 0, 0)))
-            else:
-                hold.release(records)
-        await hold.durable()
+            _resolve(hold, texts, records, whole=whole)
         return verdicts
 
     async def _masked(self, texts: Sequence[str], policy: Policy) -> Sequence[str]:
@@ -160,6 +169,22 @@ class ModerationsPage:
             return texts
         vault = Vault(sorted(policy.hidden))
         return await self._gate.safety.beside_loop(_weigh(texts), lambda: [vault.mask(text) for text in texts])
+
+
+def free_bid(model: str) -> Bid:
+    """What is held for a model of ours: nothing."""
+    host, _, name = model.partition("/")
+    return Bid(Target(Host(host, ""), name), free_price(host, name), 0, None, 0)
+
+
+def _resolve(hold: Hold, texts: Sequence[str], asked: tuple[AttemptRecord, ...] = (), *, whole: bool) -> None:
+    """Ends a hold: as answered, with about as many tokens as the texts are, or as if nothing had been asked of us."""
+    (bid,) = hold.bids
+    if not whole:
+        hold.release(asked)
+        return
+    usage = Usage(input=estimate_tokens(" ".join(texts)), estimated=True)
+    hold.settle(bid, usage, (*asked, AttemptRecord(bid.target.id, "ok", None, 0, 0)))
 
 
 def _weigh(texts: Sequence[str]) -> int:

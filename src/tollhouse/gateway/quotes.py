@@ -22,7 +22,7 @@ from tollhouse.gateway.gate import Gate, Visit, expected_input, expected_tokens,
 from tollhouse.gateway.hosts import refuse_hosts
 from tollhouse.gateway.meter import estimate_prompt
 from tollhouse.gateway.moderations import KIND as MODERATIONS
-from tollhouse.gateway.moderations import LOCAL_MODEL, find_own, is_own, read_texts
+from tollhouse.gateway.moderations import LOCAL_MODEL, find_own, free_bid, is_own, read_texts
 from tollhouse.gateway.needs import CHAT, Needs, cap_body, chat_needs, form_needs, relay_needs
 from tollhouse.gateway.quote import (
     MAX_COST,
@@ -34,9 +34,9 @@ from tollhouse.gateway.quote import (
     refuse_dearer,
 )
 from tollhouse.gateway.relay import KINDS
-from tollhouse.ledger.prices import Bid, free_price
+from tollhouse.ledger.prices import Bid
 from tollhouse.snapshot import Snapshot
-from tollhouse.types.calls import Host, Plan, Target
+from tollhouse.types.calls import Plan
 from tollhouse.validate import multipart, relay
 from tollhouse.validate.chat import read_chat
 from tollhouse.validate.spelling import shorten
@@ -98,8 +98,7 @@ class QuotePage:
     def _quote_own(self, visit: Visit, asked: Asked) -> dict[str, Any]:
         """The page of what is judged here, at no cost to the caller. Raises what its endpoint would."""
         judge = find_own(visit, asked.model, self._gate.safety.classifier.name, len(read_texts(asked.body["input"])))
-        host, _, model = (LOCAL_MODEL if judge is None else asked.model).partition("/")
-        free = Bid(Target(Host(host, ""), model), free_price(host, model), 0, None, 0)
+        free = free_bid(LOCAL_MODEL if judge is None else asked.model)
         page = self._prices(visit, replace(asked, encode=lambda _bid: None), [free])
         page["limits"]["tokens_counted"] = 0
         return {**page, "dropped": [], "refusal": None}
