@@ -46,6 +46,18 @@ def said_in_reply(reply: Mapping[str, Any]) -> Iterator[Said]:
         yield from said_beside(choice)
 
 
+def said_by_tokens(answer: Mapping[str, Any]) -> Iterator[Said]:
+    """What log probabilities say, of a whole answer or a chunk: the text again, and what its host has cut off it at a
+    stop sequence, or read as something else.
+    """
+    for choice in answer["choices"]:
+        told = choice.get("logprobs")
+        for name, entries in told.items() if type(told) is dict else ():
+            tokens = [entry.get("token") for entry in entries if type(entry) is dict] if type(entries) is list else ()
+            if text := "".join([token for token in tokens if type(token) is str]):
+                yield Said(choice["index"], f"{AGAIN} logprobs.{name}", text)
+
+
 def only_text(reply: dict[str, Any]) -> str | None:
     """The text of an answer in the inner form that is its first choice's, and all that it says; else None."""
     choices: list[dict[str, Any]] = reply["choices"]
@@ -55,6 +67,8 @@ def only_text(reply: dict[str, Any]) -> str | None:
     message: dict[str, Any] = choice["message"]
     text = message.get("content")
     if type(text) is not str or not text or choice["index"] != 0 or not choice.keys() <= _OF_CHOICE:
+        return None
+    if choice.get("logprobs"):
         return None
     for name, value in message.items():
         if value and name != "content" and name not in _SILENT_OF_MESSAGE:

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from tollhouse.dialects.filtered import PROMPT, RESULTS, worse
 from tollhouse.dialects.reported import PROMPT_SIDE, Reported
-from tollhouse.dialects.spoken_answers import AGAIN, CALL, NAME, TEXT, Said, said_in_chunk, text_alone
+from tollhouse.dialects.spoken_answers import AGAIN, CALL, NAME, TEXT, Said, said_by_tokens, said_in_chunk, text_alone
 from tollhouse.dialects.spoken_words import Unescaper
 from tollhouse.dialects.tokens import Tally
 from tollhouse.types.safety import CLEAN, Verdict, joined
@@ -51,7 +51,7 @@ class Ear:
 
     __slots__ = (
         *("_batch_chars", "_bench", "_chars", "_fed", "_final", "_found", "_heard", "_listeners", "_tally", "_texts"),
-        *("_escapes", "_last_other", "choices", "keeps_texts", "upstream"),
+        *("_escapes", "_last_other", "choices", "hears_tokens", "keeps_texts", "upstream"),
     )
 
     def __init__(self, bench: Bench, batch_chars: int) -> None:
@@ -71,6 +71,8 @@ class Ear:
         """
         self.keeps_texts = False
         """Whether somebody will ask for `texts`."""
+        self.hears_tokens = False
+        """Whether log probabilities are words: where the answer may be withheld, for they may run ahead of its text."""
         self._heard: dict[int, list[str]] = {}
         self._fed: set[tuple[int, str]] = set()
         """Where something was fed since the last verdict."""
@@ -82,6 +84,8 @@ class Ear:
     def hear_chunk(self, chunk: Chunk) -> None:
         """A chunk of the inner form. What the upstream says of its safety is taken out: it is told in the end."""
         choices: list[dict[str, Any]] = chunk["choices"]
+        if self.hears_tokens:
+            self.hear(said_by_tokens(chunk))
         if len(choices) == 1 and PROMPT not in chunk and (text := text_alone(choices[0])) is not None:
             index: int = choices[0]["index"]
             self.choices.add(index)

@@ -64,6 +64,7 @@ class Jury:
             bench = AnswerBench(self._safety, self.policy, self._visit.snapshot.lists)
             ear = self._ear = Ear(bench, self._batch_chars)
             ear.keeps_texts = self.policy.embedding or self._inquiries is not None
+            ear.hears_tokens = self.policy.completion.blocks
         return ear
 
     # --- the prompt ------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from tollhouse.dialects.client import ClientDialect, Counted, Told, Writer
 from tollhouse.dialects.filtered import RESULTS
 from tollhouse.dialects.reported import PROMPT_SIDE
 from tollhouse.dialects.spoken import Asked, asked, asked_beside, said_in_reply
-from tollhouse.dialects.spoken_answers import only_text
+from tollhouse.dialects.spoken_answers import only_text, said_by_tokens
 from tollhouse.gateway.ear import Chunk, Ear
 from tollhouse.gateway.gate import Visit
 from tollhouse.gateway.json_answers import asked_form
@@ -130,6 +130,7 @@ class Watch:
         else:
             ear.take_reports(reply)
             said = list(said_in_reply(reply))
+            said += said_by_tokens(reply) if ear.hears_tokens else ()
         await self._safety.beside_loop(weigh(said), lambda: ear.hear_all(said))
         await self._jury.judge_answer()
         if withheld := self._jury.withheld:
