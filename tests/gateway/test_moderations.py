@@ -120,7 +120,9 @@ async def test_the_model_of_a_host_is_relayed_as_ever() -> None:
         page = await ask(door, [{"type": "image_url", "image_url": {"url": "data:"}}], "both")
         assert (page["id"], page["model"]) == ("modr-9", "both")
         assert up.requests[0].target == "/v1/moderations"
-        assert await refused(door, {"input": "a", "model": "nobody"}) == (404, "model_not_found", "model")
+        unknown = await door.post({"input": "a", "model": "omni-moderation-latest"}, PATH)
+        assert (unknown.status, unknown.error["code"], unknown.error["param"]) == (404, "model_not_found", "model")
+        assert "Without 'model'" in unknown.error["message"]
         assert len(up.requests) == 1
         assert door.idle
 

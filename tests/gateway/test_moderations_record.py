@@ -39,6 +39,17 @@ async def test_what_is_judged_here_has_a_receipt_and_counts_as_usage(model: str 
     assert (line["estimated_requests"], line["cost_usd"]) == (1, "0.00")
 
 
+async def test_a_retry_under_the_same_name_gets_the_first_answer() -> None:
+    """Byte for byte, and there is one record of the two."""
+    async with opened() as door:
+        first, again = [await door.post({"input": "hello"}, PATH, idempotency_key="k") for _ in range(2)]
+        other = await door.post({"input": "other"}, PATH, idempotency_key="k")
+        assert (again.status, again.body) == (200, first.body)
+        assert again.headers["x-tollhouse-original-request-id"] == first.headers["x-request-id"]
+        assert (other.status, other.error["code"]) == (422, "idempotency_key_reused")
+        assert len(await holds_of(door)) == 1
+
+
 async def test_what_is_refused_leaves_no_record() -> None:
     """Neither a body that is wrong, nor a key that may not, opens a hold."""
     async with opened() as door:

@@ -21,6 +21,7 @@ from tollhouse.cli.tables import plain, show_facts, show_rows
 from tollhouse.config import Settings
 from tollhouse.safety.beside import with_listed
 from tollhouse.safety.classifier import HEADS, Classifier, Reading
+from tollhouse.safety.embedding import NAME as EMBEDDING
 from tollhouse.safety.lists import Lists
 from tollhouse.safety.policy import Decision, Policies, Policy
 from tollhouse.types.safety import COMPLETION, HARMS, PROMPT, SEVERITIES, Verdict, joined
@@ -48,6 +49,8 @@ class _Held(Struct, frozen=True):
     name: str
     prompt: Decision
     completion: Decision
+    unasked: tuple[str, ...]
+    """Who would be asked too, and was not: its judges, and the second local tier."""
 
     @property
     def blocks(self) -> bool:
@@ -76,6 +79,9 @@ def check(text: str | None, names: tuple[str, ...], as_json: bool, config_file: 
     else:
         _show_reading(classifier, reading, verdict, given)
         show_rows(("policy", "as a prompt", "as an answer"), [_policy_cells(one) for one in held])
+        for one in held:
+            if one.unasked:
+                click.echo(f"{plain(one.name)} also asks, but not here: {plain(', '.join(one.unasked))}")
     sys.exit(1 if names and any(one.blocks for one in held) else 0)
 
 
@@ -96,7 +102,8 @@ def _hold(name: str, policy: Policy, text: str, verdict: Verdict, lists: Lists) 
     in_answer = reader.finish() if reader is not None else ()
     answer = joined(verdict, Verdict(in_answer)) if in_answer else verdict
     prompt = with_listed(verdict, text, policy, lists)
-    return _Held(name, policy.decide(prompt, PROMPT), policy.decide(answer, COMPLETION))
+    unasked = (*policy.judges, *([EMBEDDING] if policy.embedding else []))
+    return _Held(name, policy.decide(prompt, PROMPT), policy.decide(answer, COMPLETION), unasked)
 
 
 def _page(classifier: Classifier, reading: Reading, verdict: Verdict, held: Iterable[_Held]) -> dict[str, Any]:
@@ -113,7 +120,13 @@ def _page(classifier: Classifier, reading: Reading, verdict: Verdict, held: Iter
             for at, name in enumerate(HEADS)
         },
         "profanity": _SWEARING[reading.profanity],
-        "policies": {one.name: {side: _decision(getattr(one, side)) for side in (PROMPT, COMPLETION)} for one in held},
+        "policies": {
+            one.name: {
+                **{side: _decision(getattr(one, side)) for side in (PROMPT, COMPLETION)},
+                **({"not_asked": one.unasked} if one.unasked else {}),
+            }
+            for one in held
+        },
     }
 
 

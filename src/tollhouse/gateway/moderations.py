@@ -26,6 +26,7 @@ from tollhouse.errors import Forbidden, InvalidRequest, ModelNotFound, UpstreamU
 from tollhouse.gateway.annotate import cost_header
 from tollhouse.gateway.gate import Gate, Visit
 from tollhouse.gateway.hosts import refuse_hosts
+from tollhouse.gateway.idempotency import fingerprint
 from tollhouse.gateway.judging import Inquiry, Judges
 from tollhouse.gateway.safety import weigh
 from tollhouse.ledger.holds import Hold
@@ -38,7 +39,7 @@ from tollhouse.safety.policy import Decision, Policies, Policy
 from tollhouse.settings.judges import JudgeSettings
 from tollhouse.settings.safety import PolicySettings, Safety
 from tollhouse.tenancy.directory import allows_model
-from tollhouse.types.calls import Host, Target, Usage
+from tollhouse.types.calls import Host, RelayCall, Target, Usage
 from tollhouse.types.ledger import AttemptRecord
 from tollhouse.types.safety import HIGH, PROMPT, Verdict
 from tollhouse.validate.guard import parse
@@ -91,19 +92,29 @@ class ModerationsPage:
         asked = _parsed(body)
         model = asked.get("model") if asked is not None else None
         if isinstance(model, str) and not is_own(model, self._classifier.name):
-            await self._relayed(exchange)
+            await self._relay(exchange)
             return
         visit = self._gate.admit(exchange, principal, KIND)
         with visit.page():
             refuse_hosts(exchange.headers, exchange.query)
             call = read_relay(KIND, body) if asked is None else check_relay(KIND, asked)
             exchange.release_body()
-            texts = read_texts(call.body["input"])
-            await self._answer(visit, call.model or LOCAL_MODEL, texts)
+            await self._answer(visit, call)
 
-    async def _answer(self, visit: Visit, model: str, texts: Sequence[str]) -> None:
+    async def _relay(self, exchange: Exchange) -> None:
+        """Has a host answer. Who names a model that no host serves, as OpenAI's SDKs do, is told who would answer."""
+        try:
+            await self._relayed(exchange)
+        except ModelNotFound as fault:
+            fault.message = f"{fault.message} Without 'model' the classifier inside answers."
+            raise
+
+    async def _answer(self, visit: Visit, call: RelayCall) -> None:
+        model, texts = call.model or LOCAL_MODEL, read_texts(call.body["input"])
         policy = _policy(visit)
         judge = find_own(visit, model, self._classifier.name, len(texts))
+        if await visit.is_repeated(lambda: fingerprint(KIND, call.body)):
+            return
         bid = free_bid(model if judge is not None else LOCAL_MODEL)
         hold = visit.take(KIND, model, (bid,), 0)
         if judge is not None:
@@ -113,12 +124,14 @@ class ModerationsPage:
         else:
             detector = self._classifier.name
             judged = await self._read(visit, texts, hold)
-        await hold.durable()
         visit.exchange.notes["model"] = bid.target.id
         results = [describe(one, detector) for one in judged]
         reply = {"id": f"modr-{secrets.token_hex(16)}", "model": detector, "results": results}
         headers = header_line("x-tollhouse-target", bid.target.id) + cost_header(0) + visit.lease.headers()
-        visit.exchange.reply(200, json_body(reply), headers)
+        body = json_body(reply)
+        visit.record_end(body, "application/json")
+        await hold.durable()
+        visit.exchange.reply(200, body, headers)
 
     # --- the classifier --------------------------------------------------------------------------------------
 
