@@ -89,7 +89,7 @@ async def test_who_needs_a_judge_that_is_not_asked_is_told_how_long() -> None:
         assert bench.judges.retry_after_s(["own"]) == 1
         for _ in range(4):
             await bench.judge()
-            bench.clock.ahead_s += 121
+            bench.clock.ahead_s += 150
         assert bench.judges.retry_after_s(["own"]) == 1
         await bench.judge()
         assert bench.judges.retry_after_s(["own"]) == 60

@@ -14,7 +14,7 @@ ASKED: dict[str, Any] = {"logprobs": True, "top_logprobs": 1}
 
 def tokens(*words: str) -> dict[str, Any]:
     """What a host says of these tokens."""
-    one = {"logprob": -0.5, "bytes": None, "top_logprobs": []}
+    one: dict[str, Any] = {"logprob": -0.5, "bytes": None, "top_logprobs": []}
     return {"content": [{"token": word, **one} for word in words], "refusal": None}
 
 

@@ -356,6 +356,32 @@ def test_a_judge_that_must_be_heard(mode: str, *, closed: bool, blocked: bool) -
     assert made.observe(decision, CLEAN).results == decision.results
 
 
+@pytest.mark.parametrize(
+    ("policy", "sides", "shut"),
+    [
+        ({}, (PROMPT, COMPLETION), {PROMPT, COMPLETION}),
+        ({"prompt": False}, (PROMPT, COMPLETION), {COMPLETION}),
+        ({"completion": False}, (PROMPT, COMPLETION), {PROMPT}),
+        ({}, (PROMPT,), {PROMPT}),
+        ({"prompt": False}, (PROMPT,), set()),
+    ],
+)
+def test_a_judge_must_be_heard_where_it_is_asked_and_the_policy_blocks(
+    policy: dict[str, bool], sides: tuple[str, ...], shut: set[str]
+) -> None:
+    """A side that is only annotated, or that the judge never sees, passes without it and holds nothing back."""
+    judges = MappingProxyType({"guard": JudgeSettings("guard", "openai", closed=True, sides=sides)})
+    off = dict.fromkeys(HARMS, "off") | dict.fromkeys(("jailbreak", "indirect_attack"), False)
+    off |= dict.fromkeys(("protected_material_text", "protected_material_code"), False) | {"other": "off"}
+    made = Policies(settings(one(judges=("guard",), **off, **policy), judges=judges)).named("mine")
+    failed = Verdict(failed=("guard",))
+    assert {side for side in (PROMPT, COMPLETION) if made.decide(failed, side).blocked} == shut
+    assert (made.prompt.blocks, made.completion.blocks) == (PROMPT in shut, COMPLETION in shut)
+    both = Policies(settings(one(judges=("guard",), **off, **policy), one("other", **off), judges=judges))
+    joint = both.resolve(("mine", "other"))
+    assert {side for side in (PROMPT, COMPLETION) if joint.decide(failed, side).blocked} == shut
+
+
 def test_what_was_found_goes_over_who_did_not_answer() -> None:
     """A text in which something is filtered is not one that nobody could judge."""
     judges = MappingProxyType({"guard": JudgeSettings("guard", "openai", closed=True)})

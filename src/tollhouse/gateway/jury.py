@@ -116,7 +116,7 @@ class Jury:
         prompt = self.prompt
         if not prompt.is_unjudged:
             return ContentPolicyViolation(prompt.categories, prompt.results)
-        judges = self.policy.missing(prompt.verdict)
+        judges = self.policy.prompt.missing(prompt.verdict)
         return SafetyUnavailable(judges, wait_s=self._safety.judges.retry_after_s(judges))
 
     def merge_prompt(self) -> None:

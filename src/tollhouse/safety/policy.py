@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from tollhouse.safety.judges.kinds import is_judged
 from tollhouse.safety.personal.kinds import DEFAULT_KINDS
 from tollhouse.safety.results import (
     ASIDE,
@@ -100,6 +101,12 @@ class Side:
     """Of a text of which nothing was found."""
     blocks: bool
     """Whether anything can be filtered at all."""
+    closed: frozenset[str] = frozenset()
+    """Judges without whose verdict nothing passes."""
+
+    def missing(self, verdict: Verdict) -> tuple[str, ...]:
+        """Those of them that did not answer."""
+        return tuple([name for name in verdict.failed if name in self.closed])
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +127,6 @@ class Policy:
     masked: frozenset[str] = frozenset()
     """Kinds of it that are masked, in prompts."""
     embedding: bool = False
-    closed: frozenset[str] = frozenset()
-    """Judges without whose verdict nothing passes."""
     unknown: tuple[str, ...] = ()
     """Names that nobody has declared; see `STAND_IN`."""
 
@@ -152,17 +157,13 @@ class Policy:
             return rules.clean
         return self._decide(verdict, rules, upstream)
 
-    def missing(self, verdict: Verdict) -> tuple[str, ...]:
-        """The judges that did not answer, and without which nothing passes."""
-        return tuple([name for name in verdict.failed if name in self.closed])
-
     def observe(self, decision: Decision, verdict: Verdict, upstream: Upstream | None = None) -> Decision:
         """A decision with what was found beside it by those who filter nothing, or too late to."""
         rules = self.prompt if decision.side == PROMPT else self.completion
         found = joined(decision.verdict, verdict)
         if upstream is not None:
             found = joined(found, upstream.verdict)
-        results = told(rules.shape, found, decision.filtered, upstream, self.missing(found))
+        results = told(rules.shape, found, decision.filtered, upstream, rules.missing(found))
         return replace(decision, verdict=found, results=results, told=results)
 
     def _decide(self, verdict: Verdict, rules: Side, upstream: Upstream | None) -> Decision:
@@ -174,7 +175,7 @@ class Policy:
         filtered = tuple(finding for finding in verdict.findings if _is_filtered(finding, rules))
         also = (name for name in sorted(elsewhere) if rules.levels.get(name, rules.levels[OTHER]) <= ELSEWHERE)
         categories = tuple(dict.fromkeys((*(finding.category for finding in filtered), *also)))
-        missing = self.missing(verdict)
+        missing = rules.missing(verdict)
         results = told(rules.shape, verdict, filtered, upstream, missing)
         blocked = bool(categories or missing)
         return Decision(rules.shape.side, verdict, results, results, filtered, categories, blocked)
@@ -206,7 +207,7 @@ class _Draft(Value, frozen=True):
     blocklists: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
     judges: tuple[str, ...] = ()
-    closed: frozenset[str] = frozenset()
+    closed: Mapping[str, frozenset[str]] = MappingProxyType({})
     kinds: frozenset[str] = frozenset()
     masked: frozenset[str] = frozenset()
     embedding: bool = False
@@ -292,8 +293,6 @@ class Policies:
         levels = _levels(row)
         blocking = {PROMPT: keys.prompt and keys.mode == BLOCK, COMPLETION: keys.completion and keys.mode == BLOCK}
         kinds = frozenset(keys.personal_kinds or DEFAULT_KINDS) if keys.personal != OFF_MODE else frozenset()
-        judges = self._settings.judges
-        closed = frozenset(name for name in keys.judges if judges[name].closed) if keys.mode == BLOCK else frozenset()
         return _Draft(
             (row.name,),
             keys.mode,
@@ -303,7 +302,7 @@ class Policies:
             keys.blocklists,
             keys.topics,
             keys.judges,
-            closed,
+            {side: self._closed(keys.judges, side) for side, blocks in blocking.items() if blocks},
             kinds,
             kinds if keys.personal == "mask" else frozenset(),
             keys.embedding,
@@ -323,7 +322,6 @@ class Policies:
             kinds=draft.kinds,
             masked=frozenset(kind for kind in draft.masked if (PERSONAL, kind) not in barred),
             embedding=draft.embedding,
-            closed=draft.closed,
             unknown=unknown,
         )
 
@@ -338,9 +336,15 @@ class Policies:
         )
         levels, barred = draft.levels[side], draft.barred[side]
         results = told(shape, CLEAN) if draft.mode != OFF_MODE else {}
-        blocks = bool(barred or draft.closed) or min(levels.values()) <= HIGH
+        closed = draft.closed.get(side, frozenset())
+        blocks = bool(barred or closed) or min(levels.values()) <= HIGH
         clean = Decision(side, CLEAN, results, msgspec.Raw(msgspec.json.encode(results)))
-        return Side(levels, barred, shape, clean, blocks)
+        return Side(levels, barred, shape, clean, blocks, closed)
+
+    def _closed(self, names: Iterable[str], side: str) -> frozenset[str]:
+        """Those of some judges that shut the gate on this side when they do not answer."""
+        judges = [self._settings.judges[name] for name in names]
+        return frozenset(judge.name for judge in judges if judge.closed and is_judged(judge, side))
 
 
 def _levels(row: PolicySettings) -> Mapping[str, int]:
@@ -381,7 +385,7 @@ def _joined(drafts: Sequence[_Draft]) -> _Draft:
         _union(draft.blocklists for draft in drafts),
         _union(draft.topics for draft in drafts),
         _union(draft.judges for draft in drafts),
-        frozenset().union(*(draft.closed for draft in drafts)),
+        {side: frozenset().union(*(draft.closed.get(side, frozenset()) for draft in drafts)) for side in _SIDES},
         frozenset().union(*(draft.kinds for draft in drafts)),
         frozenset().union(*(draft.masked for draft in drafts)),
         any(draft.embedding for draft in drafts),
