@@ -60,6 +60,18 @@ async def test_what_is_refused_leaves_no_record() -> None:
         assert await holds_of(door) == []
 
 
+async def test_what_cannot_be_masked_for_a_judge_leaves_no_record() -> None:
+    """More personal data than is masked is refused before anything is held, and the judge is shown nothing."""
+    policy = '[safety.policies.own]\njudges = ["own"]\npersonal = "mask"\n'
+    text = " ".join([f"a{number}@example.com" for number in range(20_001)])
+    async with ChaosUpstream([findings()]) as up, opened(JUDGE.format(port=up.port, more=policy)) as door:
+        async with limited(door, safety="own"):
+            body = {"input": text, "model": "tollhouse/judge/own"}
+            assert (await refused(door, body))[:2] == (400, "too_much_personal_data")
+        assert await holds_of(door) == []
+        assert up.requests == []
+
+
 class Slow(Classifier, frozen=True, kw_only=True):
     """A classifier that reads nothing until it may."""
 

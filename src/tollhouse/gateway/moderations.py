@@ -27,7 +27,7 @@ from tollhouse.gateway.annotate import cost_header
 from tollhouse.gateway.gate import Gate, Visit
 from tollhouse.gateway.hosts import refuse_hosts
 from tollhouse.gateway.idempotency import fingerprint
-from tollhouse.gateway.judging import Inquiry, Judges
+from tollhouse.gateway.judging import Judges
 from tollhouse.gateway.safety import weigh
 from tollhouse.ledger.holds import Hold
 from tollhouse.ledger.prices import Bid, free_price
@@ -110,12 +110,16 @@ class ModerationsPage:
             raise
 
     async def _answer(self, visit: Visit, call: RelayCall) -> None:
-        model, texts = call.model or LOCAL_MODEL, read_texts(call.body["input"])
+        model = call.model or LOCAL_MODEL
+        texts: Sequence[str] = read_texts(call.body["input"])
         policy = _policy(visit)
         judge = find_own(visit, model, self._classifier.name, len(texts))
         if await visit.is_repeated(lambda: fingerprint(KIND, call.body)):
             return
-        bid = free_bid(model if judge is not None else LOCAL_MODEL)
+        target = LOCAL_MODEL
+        if judge is not None:
+            target, texts = model, await self._masked(texts, policy)
+        bid = free_bid(target)
         hold = visit.take(KIND, model, (bid,), 0)
         if judge is not None:
             detector = model
@@ -158,13 +162,11 @@ class ModerationsPage:
     async def _ask(self, visit: Visit, judge: JudgeSettings, texts: Sequence[str], hold: Hold) -> list[Verdict]:
         """What a judge says of each text. Resolves the hold, with what the judge cost the operator.
 
-        Raises `UpstreamUnavailable`, `InvalidRequest`.
+        Raises `UpstreamUnavailable`.
         """
-        inquiries: list[Inquiry] = []
+        inquiries = [self._judges.begin(visit.snapshot, (judge,), Matter(text)) for text in texts]
         whole = False
         try:
-            shown = await self._masked(texts, _policy(visit))
-            inquiries += [self._judges.begin(visit.snapshot, (judge,), Matter(text)) for text in shown]
             verdicts = [(await inquiry.judged()).verdict for inquiry in inquiries]
             if any(verdict.failed for verdict in verdicts):
                 wait_s = self._judges.retry_after_s((judge.name,))
@@ -177,7 +179,7 @@ class ModerationsPage:
         return verdicts
 
     async def _masked(self, texts: Sequence[str], policy: Policy) -> Sequence[str]:
-        """The texts without what the policy keeps from others."""
+        """The texts without what the policy keeps from others. Raises `InvalidRequest` where that is too much."""
         if not policy.hidden:
             return texts
         vault = Vault(sorted(policy.hidden))
