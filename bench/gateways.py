@@ -111,23 +111,29 @@ def wait_until_answering(program: subprocess.Popen[bytes], attempt: Callable[[],
             return
 
 
+PLAIN = "tollhouse"
+"""The door alone: hosts that cost nothing, as engines of one's own do, and safety off."""
 METERED = "tollhouse, everything on"
-"""A key that everything binds, as `metered_key` says. Safety is off here, as for plain "tollhouse"."""
+"""Hosts that have prices, and a key that everything binds, as `metered_key` says. Safety is off here too."""
 JUDGED = "tollhouse, safety on"
-"""The same key, and every prompt and answer judged and annotated."""
+"""The same, and every prompt and answer judged and annotated."""
 INTERPRETED = "tollhouse, interpreted"
 """What plain "tollhouse" is where nothing was compiled; measured beside it where something was."""
 _PRICED = "input_usd_per_1m = 2.5\noutput_usd_per_1m = 10.0\ncontext_tokens = 128000\noutput_tokens = 16384"
 _TIER = "[tiers.bench]\nrequests_per_minute = 100000000\ntokens_per_minute = 1000000000000\nconcurrent = 100000\n"
 
 
-def tollhouse_config(upstreams: Upstreams, *, safety: str = "off") -> str:
-    """Our configuration file: two plain OpenAI-compatible hosts whose models have prices, nothing discovered."""
-    hosts = "".join(
-        f'[providers.{name}]\nbase_url = "http://127.0.0.1:{port}/v1"\napi_key = "sk-upstream"\nfree = false\n'
-        f'[providers.{name}.models."{payloads.MODEL}"]\n{_PRICED}\n\n'
-        for name, port in (("bench", upstreams.json), ("paced", upstreams.stream))
-    )
+def tollhouse_config(upstreams: Upstreams, label: str = PLAIN) -> str:
+    """Our configuration file: two plain OpenAI-compatible hosts, nothing discovered."""
+    is_paid = label in (METERED, JUDGED)
+    safety = "annotate" if label == JUDGED else "off"
+    hosts = ""
+    for name, port in (("bench", upstreams.json), ("paced", upstreams.stream)):
+        hosts += f'[providers.{name}]\nbase_url = "http://127.0.0.1:{port}/v1"\napi_key = "sk-upstream"\n'
+        if is_paid:
+            hosts += f'free = false\n[providers.{name}.models."{payloads.MODEL}"]\n{_PRICED}\n\n'
+        else:
+            hosts += f'free = true\nmodels = ["{payloads.MODEL}"]\n\n'
     return f'{hosts}{_TIER}\n[safety]\nmode = "{safety}"\n[discovery]\nenvironment = false\nloopback = false\n'
 
 
@@ -163,13 +169,13 @@ def running_interpreted(site: Site) -> AbstractContextManager[Gateway]:
 
 
 @contextmanager
-def running_tollhouse(site: Site, label: str = "tollhouse") -> Iterator[Gateway]:
+def running_tollhouse(site: Site, label: str = PLAIN) -> Iterator[Gateway]:
     """Tollhouse on the gateway's core, with a fresh data folder. ``start_s`` ends with an answer of `tollhouse/sim`."""
     home = site.folder / f"tollhouse-{time.monotonic_ns()}"
     home.mkdir(parents=True)
     config, log = home / "tollhouse.toml", home / "tollhouse.log"
     config.touch(mode=0o600)  # it holds an upstream key, and Tollhouse insists
-    config.write_text(tollhouse_config(site.upstreams, safety="annotate" if label == JUDGED else "off"))
+    config.write_text(tollhouse_config(site.upstreams, label))
     port = process.free_port()
     command = [sys.executable, "-m", "tollhouse", "up", "--port", str(port), "--data", str(home / "data")]
     env = {"PYTHONPATH": str(process.ROOT / "src")} if label == INTERPRETED else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from bench.gateways import INTERPRETED, JUDGED, METERED
+from bench.gateways import INTERPRETED, JUDGED, METERED, PLAIN
 
 Scenarios = Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]
 """Scenario -> gateway -> the figures of each round."""
@@ -40,9 +40,9 @@ def ratio(scenarios: Scenarios, scenario: str, over: str, under: str, key: str =
     return _paired(scenarios, scenario, (over, under), key, lambda first, second: first / second)
 
 
-def added_ms(scenarios: Scenarios, key: str) -> float | None:
-    """What Tollhouse adds to a request, in milliseconds, at one percentile: with it less without it."""
-    return _paired(scenarios, "latency", ("tollhouse", "direct"), key, lambda first, second: (first - second) / 1000)
+def added_ms(scenarios: Scenarios, key: str, over: str = PLAIN, under: str = "direct") -> float | None:
+    """What one adds to a request that another does not, in milliseconds, at one percentile."""
+    return _paired(scenarios, "latency", (over, under), key, lambda first, second: (first - second) / 1000)
 
 
 def _times_ours(scenarios: Scenarios, peer: str) -> float | None:
@@ -78,6 +78,7 @@ TARGETS = (
     Target("CPU per JSON request, safety on too", 7, "x nginx", lambda s: ratio(s, "json", JUDGED, "nginx")),
     Target("JSON request, added p50", 0.4, "ms", lambda s: added_ms(s, "p50_us")),
     Target("JSON request, added p99", 2, "ms", lambda s: added_ms(s, "p99_us")),
+    Target("Durability, added p50", 1, "ms", lambda s: added_ms(s, "p50_us", METERED, PLAIN)),
     Target("500 streams: stalls and losses", 0, "", _worst),
     Target("Memory at rest", 80, "MB", lambda s: middle(s, "memory", "tollhouse", "idle_mb")),
     Target("Memory per idle connection", 20, "KiB", lambda s: middle(s, "memory", "tollhouse", "per_connection_kib")),
