@@ -262,7 +262,7 @@ class Judge:
             self._fail(f"client {request.number} got half an error")
         if "idempotent-replayed" in seen.headers:
             return
-        if client.left and self.world.options.drain and request.model != "up0/m" and rows:
+        if client.left and self.world.options.drain and rows:
             self._judge_drained(client, rows[0])
         if seen.answered:
             self._judge_answer(client, seen, rows)
@@ -271,10 +271,14 @@ class Judge:
         self._judge_order(client, seen, rows)
 
     def _judge_drained(self, client: Client, row: Row) -> None:
-        """A host that bills to the end is read to the end, whoever has left, while the disk lets it."""
+        """A host that bills to the end is read to the end, whoever has left, while the disk lets it. (``up0`` does not,
+        and where no other is well at the time, nobody else is in the plan.)
+        """
         truth, options = self._truth(row), self.world.options
         trouble = self.world.record.deaths or options.disk_full_at or options.disk_fail_percent
-        if truth is not None and truth.play == "fine" and not truth.complete and not trouble:
+        if truth is None or truth.host == "up0" or trouble:
+            return
+        if truth.play == "fine" and not truth.complete:
             self._fail(f"client {client.request.number} left, and {truth.serial} was not read to its end")
 
     def _judge_answer(self, client: Client, seen: Seen, rows: list[Row]) -> None:
