@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from tollhouse.dialects.anthropic.encode import BINDING_BETA
 from tollhouse.dialects.anthropic.events import MessageReader
@@ -33,7 +32,7 @@ NATIVE = {"model": "alias", "max_tokens": 9, "messages": [], "stream": True, "un
 
 def native(*, stream: bool = True, wire: tuple[tuple[str, str], ...] = ()) -> ChatCall:
     """A call of a client that speaks Anthropic's dialect."""
-    return ChatCall("alias", BODY, stream, stream, dialect="anthropic", native=NATIVE, wire_headers=wire)
+    return ChatCall("alias", BODY, stream, stream, dialect="anthropic", native=NATIVE).but(wire_headers=wire)
 
 
 def test_it_is_found_by_its_name() -> None:
@@ -202,7 +201,7 @@ def test_thinking_is_left_out_of_a_native_call_where_it_would_be_refused(said: A
     """A call that another host has made is answered without a thought of Claude's before it, and that is reported."""
     thinking = {"type": "enabled", "budget_tokens": 2000}
     turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": said}, last]
-    call = replace(native(), native={"max_tokens": 4000, "messages": turns, "thinking": thinking})
+    call = native().but(native={"max_tokens": 4000, "messages": turns, "thinking": thinking})
     encoded = PROVIDER.encode_chat(call, Target(HOST, "claude"))
     assert ("thinking" in json.loads(encoded.outgoing.body)) is kept
     assert [loss.param for loss in encoded.losses] == ([] if kept else ["thinking"])

@@ -68,7 +68,7 @@ def test_a_cap_without_a_config_makes_one() -> None:
 def test_the_clients_own_headers_go_with_it_and_never_replace_ours() -> None:
     """Headers of its dialect are sent, but not one that carries our credential."""
     fields = (("x-goog-api-client", "genai"), ("x-goog-api-key", "stolen"))
-    call = ChatCall("m", {"messages": []}, False, False, "gemini", NATIVE, fields)
+    call = ChatCall("m", {"messages": []}, False, False, "gemini", NATIVE).but(wire_headers=fields)
     sent = PROVIDER.encode_chat(call, TARGET).outgoing.headers
     assert dict(sent)["x-goog-api-key"] == KEY
     assert ("x-goog-api-client", "genai") in sent

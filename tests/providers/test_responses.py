@@ -30,7 +30,8 @@ def call(**members: Any) -> ChatCall:
 def native(stream: bool = False) -> ChatCall:
     """A call of a client that speaks the dialect."""
     body = {"model": "fast", "input": "Hi", "store": True, "instructions": "Be brief."}
-    return ChatCall("fast", call().body, stream, False, "responses", body, wire_headers=(("openai-beta", "x=1"),))
+    asked = ChatCall("fast", call().body, stream, False, "responses", body)
+    return asked.but(wire_headers=(("openai-beta", "x=1"),))
 
 
 def sent(asked: ChatCall, facts: ModelFacts | None = None, cap: int | None = None) -> dict[str, Any]:

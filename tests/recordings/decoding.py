@@ -4,8 +4,6 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from msgspec.structs import replace
-
 from tests.recordings.exchange import Exchange
 from tollhouse.dialects.anthropic.client import ANTHROPIC
 from tollhouse.dialects.client import ClientDialect
@@ -46,7 +44,7 @@ def call_of(exchange: Exchange) -> ChatCall:
         read = CLIENTS[dialect].read(json.dumps(asked).encode(), f"{exchange.model}:{method}", {})
     except InvalidRequest as refused:
         raise Broken(f"the request is refused: {refused.param}: {refused.message}") from refused
-    return replace(read, stream=exchange.streamed, include_usage=True)
+    return read.but(stream=exchange.streamed, include_usage=True)
 
 
 def _tidy(asked: dict[str, Any]) -> None:
@@ -72,7 +70,7 @@ def decoder_of(exchange: Exchange, call: ChatCall) -> ChatDecoder:
 
 def translated(call: ChatCall) -> ChatCall:
     """The call, as one that is not passed through to a host of its own dialect."""
-    return replace(call, dialect="openai", native=None)
+    return call.but(dialect="openai", native=None)
 
 
 def is_passed(exchange: Exchange, call: ChatCall) -> bool:

@@ -9,37 +9,48 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from tollhouse.dialects.reported import Reported
 from tollhouse.dialects.spoken import Said
 from tollhouse.errors import Fault
 from tollhouse.types.calls import ChatCall, Usage
+from tollhouse.types.values import Value
 
 Told = Mapping[str, Any] | Raw
 """An object as answers hold it, or its JSON."""
 NO_RESULTS: Mapping[int, Told] = MappingProxyType({})
 
 
-class Identity(Struct, frozen=True):
+class Identity(Value, frozen=True):
     """Which answer this is: an id in OpenAI's form (``chatcmpl-`` and more), and Unix seconds."""
 
     id: str
     created: int
 
 
-class Account(Struct, frozen=True):
-    """What an answer took and cost, for its last words."""
+class Account:
+    """What an answer took and cost, for its last words. Never changed."""
 
-    usage: Usage
-    raw: Mapping[str, Any] | None
-    """The host's own usage object in OpenAI's form; None where it stated none."""
-    cost_nusd: int
-    notes: Mapping[str, Any]
-    """Members that every answer carries (`gateway.annotate.notes`)."""
-    results: Mapping[int, Told] = NO_RESULTS
-    """``content_filter_results`` of each choice, for dialects with `ClientDialect.by_choice`; of others ``notes`` holds
-    them."""
+    __slots__ = ("cost_nusd", "notes", "raw", "results", "usage")
+
+    def __init__(
+        self,
+        usage: Usage,
+        raw: Mapping[str, Any] | None,
+        cost_nusd: int,
+        notes: dict[str, Any],
+        results: Mapping[int, Told] = NO_RESULTS,
+    ) -> None:
+        self.usage = usage
+        self.raw = raw
+        """The host's own usage object in OpenAI's form; None where it stated none."""
+        self.cost_nusd = cost_nusd
+        self.notes = notes
+        """Members that every answer carries (`gateway.annotate.notes`)."""
+        self.results = results
+        """``content_filter_results`` of each choice, for dialects with `ClientDialect.by_choice`; of others ``notes``
+        holds them."""
 
 
 class Counted(Protocol):

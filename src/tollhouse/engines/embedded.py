@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
-from msgspec.structs import replace
 
 from tollhouse.catalog.names import Offer
 from tollhouse.config import Settings
@@ -76,7 +75,9 @@ class OnDemand:
         """See `Connector`. Raises `UpstreamUnavailable` when the model does not start."""
         pool = self._pool or await self._open()
         headers = {**dict(outgoing.headers), "authorization": f"Bearer {self._key}"}
-        return await pool.send(replace(outgoing, headers=tuple(headers.items())), timeouts)
+        return await pool.send(
+            Outgoing(outgoing.method, outgoing.path, tuple(headers.items()), outgoing.body), timeouts
+        )
 
     async def _open(self) -> Pool:
         try:

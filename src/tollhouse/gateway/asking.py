@@ -8,8 +8,6 @@ a time is asked that many times at once.
 from collections.abc import Awaitable
 from typing import Any, Final
 
-from msgspec.structs import replace
-
 from tollhouse.dialects.replies import split_reply
 from tollhouse.errors import JsonCutShort, UpstreamBadJson, UpstreamFault
 from tollhouse.gateway.choices import complete_several, open_several
@@ -37,7 +35,7 @@ async def open_stream(trial: Trial, call: ChatCall) -> OpenStream:
         stream.several = (call.body.get("n") or 1) > 1
         return stream
     body = {name: value for name, value in call.body.items() if name not in _OF_STREAMS}
-    whole = await _complete_json(trial, replace(call, body=body, stream=False, native=None), form, told=True)
+    whole = await _complete_json(trial, call.but(body=body, stream=False, native=None), form, told=True)
     return OpenStream.of_reply(trial, split_reply(whole.reply), whole.decoder)
 
 

@@ -9,8 +9,6 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, ClassVar, TypeVar
 
-from msgspec.structs import replace
-
 from tollhouse.errors import UpstreamFault, UpstreamUnfit
 from tollhouse.gateway.trial import OpenStream, Said, Trial, WholeReply
 from tollhouse.types.calls import ChatCall, Loss
@@ -169,7 +167,7 @@ def _each(trial: Trial, call: ChatCall) -> tuple[ChatCall, list[Trial]]:
         message = f"The host gives one answer to a request, and is asked for {MOST_CHOICES} at most."
         raise UpstreamUnfit(message, param="n")
     body = {name: value for name, value in call.body.items() if name != "n"}
-    return replace(call, body=body, native=None), [trial.sibling() for _ in range(call.body["n"])]
+    return call.but(body=body, native=None), [trial.sibling() for _ in range(call.body["n"])]
 
 
 async def _all(trial: Trial, asked: list[Coroutine[Any, Any, T]]) -> list[T]:

@@ -15,8 +15,6 @@ that is not known to repeat, a few words that are the same as the first ones are
 from collections.abc import Iterable
 from typing import Any
 
-from msgspec.structs import replace
-
 from tollhouse.types.calls import ChatCall
 
 _CAPS = ("max_completion_tokens", "max_tokens")
@@ -67,9 +65,9 @@ def continued(call: ChatCall, text: str, used_tokens: int) -> ChatCall:
         if (cap := body.get(name)) is not None:
             body[name] = max(1, cap - used_tokens)
     if not text.strip():
-        return replace(call, body=body, native=None)
+        return call.but(body=body, native=None)
     body["messages"] = [*body["messages"], {"role": "assistant", "content": text.rstrip()}]
-    return replace(call, body=body, native=None)
+    return call.but(body=body, native=None)
 
 
 def marked(call: ChatCall, way: str) -> ChatCall:
@@ -79,7 +77,7 @@ def marked(call: ChatCall, way: str) -> ChatCall:
     if way == "plain":
         return call
     *before, last = call.body["messages"]
-    return replace(call, body={**call.body, "messages": [*before, {**last, way: True}]})
+    return call.but(body={**call.body, "messages": [*before, {**last, way: True}]})
 
 
 class Join:

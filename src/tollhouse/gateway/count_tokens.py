@@ -8,7 +8,6 @@ https://platform.claude.com/docs/en/api/messages-count-tokens
 """
 
 import msgspec
-from msgspec.structs import replace
 
 from tollhouse.dialects.anthropic.client import ANTHROPIC
 from tollhouse.dialects.anthropic.read import read_call
@@ -22,6 +21,7 @@ from tollhouse.gateway.needs import CHAT
 from tollhouse.gateway.trial import Trial
 from tollhouse.snapshot import Snapshot
 from tollhouse.types.calls import ChatCall
+from tollhouse.types.wire import Outgoing
 from tollhouse.web.exchange import ErrorForm, Exchange
 from tollhouse.web.heads import header_line, json_body
 
@@ -68,7 +68,8 @@ async def _ask(trial: Trial, snapshot: Snapshot, call: ChatCall) -> int:
     body = _encode({**asked, "model": target.model})
     outgoing = provider.encode_relay(KIND, "application/json", body, target)
     if call.wire_headers:
-        outgoing = replace(outgoing, headers=tuple((dict(outgoing.headers) | dict(call.wire_headers)).items()))
+        headers = tuple((dict(outgoing.headers) | dict(call.wire_headers)).items())
+        outgoing = Outgoing(outgoing.method, outgoing.path, headers, outgoing.body)
     counted = sane((await read_count(trial, outgoing)).get("input_tokens"))
     if counted is None:
         raise UpstreamBadResponse("The upstream's answer holds no count.")

@@ -16,7 +16,6 @@ from json import dumps
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 
 from tollhouse.dialects.forced import with_system
 from tollhouse.engines.sim.check import fits
@@ -83,7 +82,7 @@ def instructed(call: ChatCall, form: JsonForm, level: str) -> ChatCall:
         body["response_format"] = {"type": "json_object"}
     rule = _OBJECT_RULE if form.schema is None else f"{_SCHEMA_RULE}\n{dumps(form.schema, ensure_ascii=False)}"
     body["messages"] = with_system(body["messages"], rule)
-    return replace(call, body=body, native=None)
+    return call.but(body=body, native=None)
 
 
 def _spans(text: str) -> Iterator[str]:

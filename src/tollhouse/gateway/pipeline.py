@@ -16,8 +16,6 @@ from collections.abc import Awaitable
 from functools import partial
 from typing import Any, Final
 
-from msgspec.structs import replace
-
 from tollhouse.dialects.client import Account, ClientDialect, Identity, Writer
 from tollhouse.errors import Fault, UpstreamFault
 from tollhouse.gateway import router
@@ -45,7 +43,9 @@ from tollhouse.types.calls import ChatCall, Plan, Usage
 from tollhouse.web.exchange import Exchange
 from tollhouse.web.heads import header_line, json_body
 
-_is_openai_id: Final = re.compile(r"chatcmpl-[A-Za-z0-9_-]{1,64}").fullmatch
+_ID_PREFIX: Final = "chatcmpl-"
+_own_id: Final = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
+_MOST_PLAIN_CHARS: Final = 64
 _MOST_SECONDS: Final = 1 << 33
 _MARK_S: Final = 1.0
 """How often a stream tells the ledger how far it has come; shorter ones never do."""
@@ -114,7 +114,7 @@ class ChatPipeline:
             attempts = Attempts(snapshot, hold.bids, gate.live.health, gate.metrics, self._now)
             attempts.follow(choice.policy, fidelity, stream=call.stream)
             if turn is not None and turn.keeps_seed:
-                call = replace(call, keeps_seed=True)
+                call = call.but(keeps_seed=True)
             exchange.notes["attempts"] = attempts.log
             work = _Work(visit, call, hold, attempts, watch, turn)
             if call.stream:
@@ -338,6 +338,14 @@ def identify_answer(answer: dict[str, Any]) -> Identity:
     return Identity(mint_chat_id(), int(time.time()))
 
 
+def _is_openai_id(given: str) -> bool:
+    """Whether an id looks as OpenAI's do. Nearly all are letters and digits, which needs no pattern (0.3 us)."""
+    if not given.startswith(_ID_PREFIX):
+        return False
+    own = given[len(_ID_PREFIX) :]
+    return (own.isalnum() and own.isascii() and len(own) <= _MOST_PLAIN_CHARS) or _own_id(own) is not None
+
+
 def _fingerprint(call: ChatCall) -> bytes:
     """What tells a request from another: what its client sent, in the dialect that the answer was written in."""
     return fingerprint(CHAT, call.body) if call.native is None else fingerprint(call.dialect, call.native)
@@ -348,7 +356,7 @@ def _as_sent(call: ChatCall, plan: Plan, snapshot: Snapshot) -> ChatCall:
     asks = call.hosted is not None or call.unseen
     if not asks or any(passes(snapshot.providers[target.provider], call) for target in plan.targets):
         return call
-    return replace(call, hosted=None, unseen=False)
+    return call.but(hosted=None, unseen=False)
 
 
 def mint_chat_id() -> str:

@@ -80,15 +80,18 @@ class Asked(Value, frozen=True):
     """64 bits of chance."""
 
 
-class Choice(Value, frozen=True):
-    """Where a call goes, in which order, and why."""
+class Choice:
+    """Where a call goes, in which order, and why. Never changed."""
 
-    call: ChatCall
-    """The call as it goes on: without what was said to the router alone."""
-    plan: Plan
-    policy: RoutePolicy
-    summary: str
-    """One line of ASCII that says why; empty where there was nothing to choose."""
+    __slots__ = ("call", "plan", "policy", "summary")
+
+    def __init__(self, call: ChatCall, plan: Plan, policy: RoutePolicy, summary: str) -> None:
+        self.call = call
+        """The call as it goes on: without what was said to the router alone."""
+        self.plan = plan
+        self.policy = policy
+        self.summary = summary
+        """One line of ASCII that says why; empty where there was nothing to choose."""
 
 
 def choose_only(
@@ -116,7 +119,7 @@ def choose(snapshot: Snapshot, health: Health, asked: Asked) -> Choice:
     body = without_wishes(call.body)
     if body is not call.body:
         native = without_wishes(call.native) if call.native is not None else None
-        call = replace(call, body=body, native=native)
+        call = call.but(body=body, native=native)
     summary = decision.summary(health) if len(route.candidates) > 1 else ""
     return Choice(_goes_on(call, route), Plan(route.name, decision.targets), route.policy, summary)
 
@@ -124,7 +127,7 @@ def choose(snapshot: Snapshot, health: Health, asked: Asked) -> Choice:
 def _goes_on(call: ChatCall, route: Route) -> ChatCall:
     """The call in the form in which its stream can go on elsewhere, where it may: only the inner form can."""
     if call.native is not None and call.stream and route.policy.goes_on:
-        return replace(call, native=None)
+        return call.but(native=None)
     return call
 
 

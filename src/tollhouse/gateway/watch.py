@@ -12,8 +12,6 @@ whatever dialect it began in; so does one whose prompt was masked, for what was 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from msgspec.structs import replace
-
 from tollhouse.dialects.client import ClientDialect, Counted, Told, Writer
 from tollhouse.dialects.filtered import RESULTS
 from tollhouse.dialects.reported import PROMPT_SIDE
@@ -89,7 +87,7 @@ class Watch:
 
     def _taken(self, call: ChatCall) -> ChatCall:
         self._choices = call.body.get("n") or 1
-        return replace(call, native=None) if call.native is not None and self.changes else call
+        return call.but(native=None) if call.native is not None and self.changes else call
 
     async def _masked(self, call: ChatCall, weight_chars: int) -> ChatCall:
         vault = self._vault = Vault(sorted(self._policy.masked))

@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
 import msgspec
-from msgspec.structs import replace
 
 from tollhouse.dialects.faults import fault_of_reply
 from tollhouse.dialects.headers import StaticHeads, path_segment
@@ -86,7 +85,7 @@ class Azure:
         """As OpenAI's, at the deployment's address."""
         encoded = OPENAI.encode_chat(call, target, cap)
         path = self._addresses.of(target.host).path(CHAT, target.model)
-        return Encoded(replace(encoded.outgoing, path=path), encoded.losses)
+        return Encoded(_to(path, encoded.outgoing), encoded.losses)
 
     def decode_chat(self, call: ChatCall, target: Target) -> ChatReader:
         """A decoder for one answer."""
@@ -97,13 +96,18 @@ class Azure:
         if kind in _ABSENT:
             raise UpstreamModelMissing(f"Azure OpenAI has no endpoint for {kind}.", status=404)
         outgoing = OPENAI.encode_relay(kind, content_type, body, target)
-        return replace(outgoing, path=self._addresses.of(target.host).path(kind, target.model))
+        return _to(self._addresses.of(target.host).path(kind, target.model), outgoing)
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFault:
         """Azure's own codes; all else as OpenAI's."""
         if status in (400, 404) and _code_of(body) in _MISSING:
             return UpstreamModelMissing("The upstream host has no such deployment, or it cannot do this.", status=404)
         return fault_of_reply(status, _with_wait(headers), body)
+
+
+def _to(path: str, outgoing: Outgoing) -> Outgoing:
+    """The same request at another path."""
+    return Outgoing(outgoing.method, path, outgoing.headers, outgoing.body)
 
 
 PROVIDER = Azure()

@@ -25,7 +25,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 
 from tollhouse.dialects.forced import TOOL_FIELDS, CallText, forced_tools, joined_calls, name_of, with_schema
 from tollhouse.dialects.replies import says_something, tidy_reply
@@ -77,7 +76,7 @@ class LlamaCpp:
         if text_bytes(body) > (limit := _most_bytes(target)):
             raise _beyond(limit, "messages")
         stream = call.stream or (body.get("n") or 1) > 1
-        encoded = OPENAI.encode_chat(replace(call, body=body, stream=stream), target, cap)
+        encoded = OPENAI.encode_chat(call.but(body=body, stream=stream), target, cap)
         return Encoded(encoded.outgoing, encoded.losses + losses)
 
     def decode_chat(self, call: ChatCall, target: Target) -> "LlamaReader":

@@ -21,29 +21,57 @@ class Principal:
     name: str
 
 
-class ChatCall(Value, frozen=True):
+class ChatCall:
     """One validated chat request. ``body`` is what is asked in the inner form (`docs/dialects.md`): OpenAI's chat
-    completion, unknown fields too; never mutated.
+    completion, unknown fields too. Neither is changed once it is on its way.
     """
 
-    model: str
-    body: dict[str, Any]
-    stream: bool
-    include_usage: bool
-    dialect: str = "openai"
-    """What the client speaks."""
-    native: dict[str, Any] | None = None
-    """What the client sent, where that is not ``body``: for hosts that speak its dialect too. Never mutated."""
-    wire_headers: tuple[tuple[str, str], ...] = ()
-    """Header lines of the client's that belong to ``native``, lower-case names: ``anthropic-beta`` and the like."""
-    losses: "tuple[Loss, ...]" = ()
-    """What ``native`` says and ``body`` cannot: lost wherever the call is not passed through."""
-    hosted: str | None = None
-    """What a host does beside answering, or dearer, because ``native`` alone asks for it: a field, or a tool's type."""
-    unseen: bool = False
-    """``native`` alone names something whose size is not known here: a file that its host has stored."""
-    keeps_seed: bool = False
-    """Whether the gateway gives the same answer to the same seed, whoever answers."""
+    __slots__ = (
+        *("body", "dialect", "hosted", "include_usage", "keeps_seed", "losses", "model", "native", "stream"),
+        *("unseen", "wire_headers"),
+    )
+
+    def __init__(
+        self,
+        model: str,
+        body: dict[str, Any],
+        stream: bool,
+        include_usage: bool,
+        dialect: str = "openai",
+        native: dict[str, Any] | None = None,
+    ) -> None:
+        self.model = model
+        self.body = body
+        self.stream = stream
+        self.include_usage = include_usage
+        self.dialect = dialect
+        """What the client speaks."""
+        self.native = native
+        """What the client sent, where that is not ``body``: for hosts that speak its dialect too. Never mutated."""
+        self.wire_headers: tuple[tuple[str, str], ...] = ()
+        """Header lines of the client's that belong to ``native``, lower-case names: ``anthropic-beta`` and the like."""
+        self.losses: tuple[Loss, ...] = ()
+        """What ``native`` says and ``body`` cannot: lost wherever the call is not passed through."""
+        self.hosted: str | None = None
+        """What a host does beside answering, or dearer, because ``native`` alone asks for it: a field, or a tool's
+        type."""
+        self.unseen = False
+        """``native`` alone names something whose size is not known here: a file that its host has stored."""
+        self.keeps_seed = False
+        """Whether the gateway gives the same answer to the same seed, whoever answers."""
+
+    def but(self, **changes: Any) -> "ChatCall":
+        """The same call, with some of it changed."""
+        call = ChatCall(self.model, self.body, stream=self.stream, include_usage=self.include_usage)
+        for name in _CALL:
+            setattr(call, name, changes[name] if name in changes else getattr(self, name))
+        return call
+
+
+_CALL: Final = (
+    *("model", "body", "stream", "include_usage", "dialect", "native", "wire_headers", "losses", "hosted", "unseen"),
+    "keeps_seed",
+)
 
 
 class Loss(Value, frozen=True):
@@ -217,11 +245,14 @@ class Target:
         object.__setattr__(self, "choices", host.quirks.choices and (facts is None or facts.choices))
 
 
-class Plan(Value, frozen=True):
-    """The targets of one call, in the order in which they are tried. Never empty."""
+class Plan:
+    """The targets of one call, in the order in which they are tried. Never empty, never changed."""
 
-    requested: str
-    targets: tuple[Target, ...]
+    __slots__ = ("requested", "targets")
+
+    def __init__(self, requested: str, targets: tuple[Target, ...]) -> None:
+        self.requested = requested
+        self.targets = targets
 
 
 class Usage(Value, frozen=True):
@@ -262,3 +293,9 @@ Counts = tuple[int, int, int, int, int, int, int, int, int, int]
 def counts_of(usage: Usage) -> Counts:
     """Every field of a usage, in their order, taken all at once: a record is slow to look into."""
     return cast("Counts", _values(usage))
+
+
+def tokens_of(usage: Usage) -> int:
+    """Every token of the prompt and of the answer."""
+    text, read, kept, output, _, _, kept_1h, heard, spoken, _ = counts_of(usage)
+    return text + read + kept + kept_1h + heard + output + spoken

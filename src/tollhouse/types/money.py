@@ -30,18 +30,16 @@ def parse_usd(text: str) -> int:
     return int(amount)
 
 
-@lru_cache(maxsize=4096)
-def format_usd(amount_nusd: int) -> str:
-    """`write_usd`, kept for a while: an answer tells its cost more than once."""
-    return write_usd(amount_nusd)
-
-
 def write_usd(amount_nusd: int) -> str:
     """The amount in dollars, exactly: ``5.00``, ``0.000012345``, ``-1.50``. At least two decimals, at most nine."""
     sign, digits = ("-", str(-amount_nusd)) if amount_nusd < 0 else ("", str(amount_nusd))
     if len(digits) <= _DECIMALS:
         digits = digits.zfill(_DECIMALS + 1)
     return f"{sign}{digits[:-9]}.{digits[-9:-7]}{digits[-7:].rstrip('0')}"
+
+
+format_usd: Final = lru_cache(maxsize=4096)(write_usd)
+"""`write_usd`, kept for a while: an answer tells its cost more than once."""
 
 
 def usd_number(amount_nusd: int) -> float:

@@ -7,8 +7,6 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from msgspec import Struct
-
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
@@ -22,16 +20,20 @@ class Timeouts:
     total_s: float = 1800.0
 
 
-class Outgoing(Struct, frozen=True):
-    """One request to an upstream. ``path`` starts with ``/`` and includes the base URL's path and any query.
+class Outgoing:
+    """One request to an upstream, never changed. ``path`` starts with ``/`` and includes the base URL's path and any
+    query.
 
     ``headers`` are complete but for ``host``, ``content-length`` and ``connection``, which the connector adds.
     """
 
-    method: str
-    path: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
+    __slots__ = ("body", "headers", "method", "path")
+
+    def __init__(self, method: str, path: str, headers: tuple[tuple[str, str], ...], body: bytes) -> None:
+        self.method = method
+        self.path = path
+        self.headers = headers
+        self.body = body
 
     def __repr__(self) -> str:
         """Without the credential in the headers and the prompt in the body."""

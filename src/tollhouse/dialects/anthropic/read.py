@@ -53,7 +53,9 @@ def read_call(body: bytes, headers: dict[bytes, bytes], *, counted: bool = False
     wire = tuple([(name, headers[key].decode("latin-1")) for name, key in _WIRE_KEYS if key in headers])
     stream = asked.get("stream") is True
     model = asked["model"]
-    return ChatCall(model, inner, stream, stream, NAME, native, wire, tuple(losses), hosted, turns.unseen)
+    call = ChatCall(model, inner, stream, stream, NAME, native)
+    call.wire_headers, call.losses, call.hosted, call.unseen = wire, tuple(losses), hosted, turns.unseen
+    return call
 
 
 _WIRE_KEYS = tuple([(name, name.encode()) for name in _WIRE])

@@ -95,7 +95,9 @@ def read_call(body: bytes, path: str) -> ChatCall:
     hosted = hosted or _dearer(asked, config)
     asked["model"] = f"{model}:{method}"  # the path is part of what tells one request from another
     native = without_seals(asked) if turns.sealed else asked
-    return ChatCall(model, inner, stream, stream, NAME, native, (), tuple(losses), hosted, turns.unseen)
+    call = ChatCall(model, inner, stream, stream, NAME, native)
+    call.losses, call.hosted, call.unseen = tuple(losses), hosted, turns.unseen
+    return call
 
 
 def _dearer(asked: dict[str, Any], config: dict[str, Any]) -> str | None:

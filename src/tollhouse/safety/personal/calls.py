@@ -9,8 +9,6 @@ import json
 import re
 from typing import Any, Protocol
 
-from msgspec.structs import replace
-
 from tollhouse.safety.personal.accounts import is_card
 from tollhouse.safety.personal.credentials import is_secret_field
 from tollhouse.safety.personal.places import Places
@@ -38,7 +36,7 @@ def mask_call(call: ChatCall, vault: Vault) -> ChatCall:
         vault.clear()
         return call
     losses = call.losses if call.native is None else (*call.losses, MASKED)
-    return replace(call, body={**body, **changed}, native=None, losses=losses)
+    return call.but(body={**body, **changed}, native=None, losses=losses)
 
 
 class Masker(Protocol):
