@@ -15,6 +15,7 @@ from tollhouse.gateway.digests import Digests
 from tollhouse.tenancy.directory import ChainNumber, Directory
 from tollhouse.tenancy.keys import digest_key
 from tollhouse.types.tenancy import Principal
+from tollhouse.web.exchange import Repeated
 
 FAILURE_WINDOW_S: Final = 60.0
 FAILURES_PER_WINDOW: Final = 60
@@ -70,6 +71,7 @@ class Keyring:
         self._digests = Digests()
         self._chain_number = chain_number
         self._clock_s = clock_s
+        self._changes = 0
         self._principals: dict[bytes, Principal] = {}
         """Whom a key that has called since the last change stands for, by its digest here."""
 
@@ -80,6 +82,7 @@ class Keyring:
     def replace(self, directory: Directory) -> None:
         """Follows a change of the tree. What was revoked in it is refused from the next call on."""
         self.directory = directory
+        self._changes += 1
         self._principals = {}
 
     def identify(self, headers: dict[bytes, bytes], client: str = "") -> Principal:
@@ -104,6 +107,19 @@ class Keyring:
         self.failures.add(client)
         raise Unauthorized(_WRONG)
 
+    def identify_repeated(self, repeated: Repeated, headers: dict[bytes, bytes], client: str) -> Principal:
+        """The same of a head that its connection repeats: it means the same until the tree changes, or a key expires.
+        Raises what `identify` does.
+        """
+        principal = repeated.principal
+        if principal is None or repeated.as_of != self._changes or self._has_expired(principal):
+            principal = repeated.principal = self.identify(headers, client)
+            repeated.as_of = self._changes
+        return principal
+
+    def _has_expired(self, principal: Principal) -> bool:
+        return principal.not_after is not None and self._clock_s() >= principal.not_after
+
     def _find(self, key: bytes) -> Principal | None:
         digest = self._digests.of(key)
         principal = self._principals.get(digest)
@@ -112,9 +128,7 @@ class Keyring:
             if principal is None:
                 return None
             self._principals[digest] = principal
-        if principal.not_after is not None and self._clock_s() >= principal.not_after:
-            return None
-        return principal
+        return None if self._has_expired(principal) else principal
 
     def _meet(self, key: bytes) -> Principal | None:
         """Reads a key for the first time since the last change."""
@@ -126,6 +140,6 @@ class Keyring:
     def _is_suspended(self, key: bytes) -> bool:
         """Whether a key that is not valid would be if nothing above it were switched off."""
         principal = self.directory.principal(digest_key(self._pepper, key), self._chain_number)
-        if principal is None or (principal.not_after is not None and self._clock_s() >= principal.not_after):
+        if principal is None or self._has_expired(principal):
             return False
         return self.directory.suspended(principal.number)

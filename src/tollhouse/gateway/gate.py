@@ -32,7 +32,7 @@ from tollhouse.ledger.wallet import Shortage
 from tollhouse.snapshot import Live
 from tollhouse.telemetry.metrics import Metrics
 from tollhouse.tenancy.directory import allows_kind, allows_model
-from tollhouse.types.calls import ChatCall, Plan, Usage
+from tollhouse.types.calls import ChatCall, Plan, Usage, tokens_of
 from tollhouse.types.money import format_usd
 from tollhouse.types.tenancy import Principal
 from tollhouse.web.exchange import Exchange
@@ -61,7 +61,11 @@ class Gate:
 
     def identify(self, exchange: Exchange, permission: str = "write") -> Principal:
         """Who calls. Raises `Unauthorized`, `RateLimited`, `Forbidden`."""
-        principal = self.keyring.identify(exchange.headers, exchange.client)
+        keyring, repeated = self.keyring, exchange.repeated
+        if repeated is None:
+            principal = keyring.identify(exchange.headers, exchange.client)
+        else:
+            principal = keyring.identify_repeated(repeated, exchange.headers, exchange.client)
         exchange.notes["key"] = principal.key_id
         if principal.permission == "read" and permission != "read":
             raise Forbidden("This key may look, but not call models. Ask for a key with the permission 'write'.")
@@ -197,7 +201,7 @@ class Visit:
 
     def settled(self, usage: Usage) -> None:
         """What was used is known: the limits count that from now on."""
-        self.lease.correct(usage.prompt + usage.completion)
+        self.lease.correct(tokens_of(usage))
 
     def notes(self) -> dict[str, object]:
         """What the answer says of the caller's money."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from tollhouse.errors import Fault
+from tollhouse.types.tenancy import Principal
 from tollhouse.web.heads import header_line, json_body, response_head
 
 EVENTS: Final = "text/event-stream"
@@ -47,14 +48,26 @@ class Channel(Protocol):
         """Drops the socket, so that the client sees its answer break off."""
 
 
+class Repeated:
+    """A head that a client repeats on one connection, and who was found to call with it. See `web.repeats`."""
+
+    __slots__ = ("as_of", "principal")
+
+    def __init__(self) -> None:
+        self.principal: Principal | None = None
+        """Whom its key stands for; None until somebody has asked (`gateway.auth`)."""
+        self.as_of = 0
+        """How often the keys had changed by then."""
+
+
 class Exchange:
     """A request as it was received and the response as far as it was sent."""
 
     __slots__ = (
         "_chunks", "_waiter", "begun", "body_bytes", "channel", "client", "complete", "errors", "expects_continue",
         "fault", "head_sent", "headers", "heartbeat", "http_1_0", "interruption", "keep_alive", "method", "notes",
-        "path", "pending_head", "query", "request_id", "rest", "sent_bytes", "shared_headers", "speaks_events",
-        "started_at", "status", "stream_type", "streaming",
+        "path", "pending_head", "query", "repeated", "request_id", "rest", "sent_bytes", "shared_headers",
+        "speaks_events", "started_at", "status", "stream_type", "streaming",
     )  # fmt: skip
 
     def __init__(self, channel: Channel, client: str, started_at: float) -> None:
@@ -73,6 +86,8 @@ class Exchange:
         self.expects_continue = False
         self.headers: dict[bytes, bytes] = {}
         """Lower-case names."""
+        self.repeated: Repeated | None = None
+        """Where its head is known, what is remembered with it."""
         self._chunks: list[bytes] = []
         self.body_bytes = 0
         self.complete = False

@@ -13,7 +13,7 @@ connection goes on. Only a request that came whole, with nothing behind it, is t
 import re
 from typing import Any, Final
 
-from tollhouse.web.exchange import Channel, Exchange
+from tollhouse.web.exchange import Channel, Exchange, Repeated
 from tollhouse.web.host import Host
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)\r\n", re.IGNORECASE)
@@ -27,7 +27,7 @@ _LESSONS: Final = 4
 class Repeats:
     """The head that one connection has last learnt. Of a connection that is used once nothing is kept."""
 
-    __slots__ = ("_after", "_before", "_headers", "_met", "_method", "_path", "_query")
+    __slots__ = ("_after", "_before", "_headers", "_met", "_method", "_path", "_query", "_repeated")
 
     def __init__(self) -> None:
         self._met = 0
@@ -41,6 +41,7 @@ class Repeats:
         self._method = ""
         self._path = b""
         self._query = b""
+        self._repeated = Repeated()
 
     def read(self, data: bytes, host: Host[Any], channel: Channel, client: str, now: float) -> Exchange | None:
         """What ``data`` says, if that is one whole request with the known head, and there is room for it."""
@@ -64,6 +65,7 @@ class Repeats:
         exchange.query = self._query
         own = exchange.headers = headers.copy()
         own[b"content-length"] = digits
+        exchange.repeated = self._repeated
         exchange.keep_alive = not host.draining
         exchange.add_body(data[len(head) :])
         exchange.close_body()
@@ -82,6 +84,7 @@ class Repeats:
         self._before, self._after = data[: length.start(1)], data[length.end(1) : end]
         self._method, self._path, self._query = exchange.method, exchange.path, exchange.query
         self._headers = exchange.headers
+        self._repeated = Repeated()
 
     def forget(self) -> None:
         """The parser has read a head after which it reads no more."""
