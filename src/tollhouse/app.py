@@ -89,25 +89,23 @@ class TokenMeter:
 
     def record(self, target: Target, usage: Usage) -> None:
         """See `Meter`. A model that no catalogue knows counts under its host alone, so that series stay few."""
-        host = target.host.name
+        metrics, host = self._metrics, target.host.name
         model = target.model if target.facts is not None else "other"
         text, read, kept, output, thought, estimated, kept_1h, heard, spoken, images = counts_of(usage)
-        self._add(host, model, "input", text)
-        self._add(host, model, "output", output)
-        self._add(host, model, "cache_read", read)
-        self._add(host, model, "cache_write", kept)
-        self._add(host, model, "cache_write_1h", kept_1h)
-        self._add(host, model, "reasoning", thought)
-        self._add(host, model, "input_audio", heard)
-        self._add(host, model, "output_audio", spoken)
+        tokens = metrics.tokens.get((host, model)) or metrics.begin_tokens(host, model)
+        tokens.input += text
+        tokens.output += output
+        if read or kept or thought or kept_1h or heard or spoken:
+            tokens.cache_read += read
+            tokens.cache_write += kept
+            tokens.cache_write_1h += kept_1h
+            tokens.reasoning += thought
+            tokens.input_audio += heard
+            tokens.output_audio += spoken
         if images:
-            self._metrics.add("tollhouse_images", host, model, count=images)
+            metrics.add("tollhouse_images", host, model, count=images)
         if estimated:
-            self._metrics.add("tollhouse_estimated_usage", host)
-
-    def _add(self, host: str, model: str, kind: str, count: int) -> None:
-        if count:
-            self._metrics.counts["tollhouse_tokens", host, model, kind] += count
+            metrics.add("tollhouse_estimated_usage", host)
 
 
 class App:

@@ -121,7 +121,11 @@ class Door:
 
     def count(self, name: str, *labels: str) -> int:
         """The value of a counter."""
-        return self.app.parts.metrics.counts.get((name, *labels), 0)
+        metrics = self.app.parts.metrics
+        if name == "tollhouse_tokens":
+            host, model, kind = labels
+            return metrics.tokens[host, model].by_class().get(kind, 0) if (host, model) in metrics.tokens else 0
+        return metrics.counts.get((name, *labels), 0)
 
 
 async def read_answer(reader: asyncio.StreamReader) -> Answer:

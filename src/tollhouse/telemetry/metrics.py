@@ -84,6 +84,33 @@ class Durations:
         self.total_s += value_s
 
 
+class Tokens:
+    """``tollhouse_tokens`` of one model at one host, by class."""
+
+    __slots__ = (
+        *("cache_read", "cache_write", "cache_write_1h", "input", "input_audio", "output", "output_audio"),
+        "reasoning",
+    )
+
+    def __init__(self) -> None:
+        self.input = self.output = self.cache_read = self.cache_write = 0
+        self.cache_write_1h = self.reasoning = self.input_audio = self.output_audio = 0
+
+    def by_class(self) -> dict[str, int]:
+        """The classes of which there were any."""
+        counts = {
+            "input": self.input,
+            "output": self.output,
+            "cache_read": self.cache_read,
+            "cache_write": self.cache_write,
+            "cache_write_1h": self.cache_write_1h,
+            "reasoning": self.reasoning,
+            "input_audio": self.input_audio,
+            "output_audio": self.output_audio,
+        }
+        return {kind: count for kind, count in counts.items() if count}
+
+
 class Metrics:
     """The numbers. ``sources`` yield samples of gauges and of counters kept elsewhere, when asked."""
 
@@ -91,11 +118,23 @@ class Metrics:
         self.counts: defaultdict[tuple[str, ...], int] = defaultdict(int)
         self.durations: dict[tuple[str, str], Durations] = {}
         """By the name of their histogram and the value of its one label."""
-        self.sources: list[Callable[[], Iterator[Sample]]] = []
+        self.tokens: dict[tuple[str, str], Tokens] = {}
+        """By host and model: of a request several are counted, which in `counts` would take a lookup each."""
+        self.sources: list[Callable[[], Iterator[Sample]]] = [self._tokens]
 
     def add(self, name: str, *labels: str, count: int = 1) -> None:
         """Adds to a counter."""
         self.counts[name, *labels] += count
+
+    def begin_tokens(self, host: str, model: str) -> Tokens:
+        """Of a model that has not been counted before."""
+        tokens = self.tokens[host, model] = Tokens()
+        return tokens
+
+    def _tokens(self) -> Iterator[Sample]:
+        for (host, model), tokens in self.tokens.items():
+            for kind, count in tokens.by_class().items():
+                yield "tollhouse_tokens", (host, model, kind), count
 
     def observe(self, name: str, label: str, value_s: float) -> None:
         """Records a duration in seconds."""
