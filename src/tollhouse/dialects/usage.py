@@ -69,7 +69,7 @@ def usage_object(usage: Usage, raw: Mapping[str, Any] | None = None) -> dict[str
     }
 
 
-def tidy_usage(raw: Mapping[str, Any]) -> dict[str, Any]:
+def tidy_usage(raw: dict[str, Any]) -> dict[str, Any]:
     """A host's object with the three totals that strict clients need, as integers; the sum is made here."""
     prompt, completion = sane(raw.get("prompt_tokens")) or 0, sane(raw.get("completion_tokens")) or 0
     total = sane(raw.get("total_tokens"))

@@ -13,9 +13,9 @@ import msgspec
 
 from tollhouse.dialects.usage import priced
 from tollhouse.types.money import NUSD_PER_USD, format_usd, write_usd
-from tollhouse.web.heads import header_line
 
-REMAINING, WARNING = "_remaining_credits", "_balance_warning"
+REMAINING: Final = "_remaining_credits"
+WARNING: Final = "_balance_warning"
 COST_HEADER: Final = "x-tollhouse-cost"
 _Raw: Final = msgspec.Raw
 _FULL_EVENTS: Final = frozenset({"response.completed", "response.failed", "response.incomplete"})
@@ -40,8 +40,10 @@ def is_low(available_nusd: int | None, credits_per_usd: int, warning_credits: in
 
 def notes(available_nusd: int | None, credits_per_usd: int = 100, warning_credits: int = 10) -> dict[str, Any]:
     """The two members that every successful reply carries. Null credits stand for a caller whom nothing bounds."""
-    left = None if available_nusd is None else credits_json(available_nusd, credits_per_usd)
-    return {REMAINING: left, WARNING: is_low(available_nusd, credits_per_usd, warning_credits)}
+    if available_nusd is None:
+        return {REMAINING: None, WARNING: False}
+    left = available_nusd * credits_per_usd
+    return {REMAINING: _Raw(write_usd(left)), WARNING: left < warning_credits * NUSD_PER_USD}
 
 
 def annotate_reply(reply: dict[str, Any], cost_nusd: int, said: Mapping[str, Any]) -> None:
@@ -72,4 +74,4 @@ def annotate_events(events: list[dict[str, Any]], cost_nusd: int, said: Mapping[
 
 def cost_header(cost_nusd: int) -> str:
     """The header line that tells the cost, for answers whose cost is known before their head is sent."""
-    return header_line(COST_HEADER, format_usd(cost_nusd))
+    return f"{COST_HEADER}: {format_usd(cost_nusd)}\r\n"

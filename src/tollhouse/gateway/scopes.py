@@ -35,8 +35,8 @@ class Scope:
         """Puts these limits in force."""
         self.rates = rates
         self.concurrent = UNBOUND if rates.concurrent is None else rates.concurrent
-        self.requests = _bound(self.requests, rates.requests_per_minute, soft="requests" in rates.soft)
-        self.tokens = _bound(self.tokens, rates.tokens_per_minute, soft="tokens" in rates.soft)
+        self.requests = _bound(self.requests, "requests", rates.requests_per_minute, soft="requests" in rates.soft)
+        self.tokens = _bound(self.tokens, "tokens", rates.tokens_per_minute, soft="tokens" in rates.soft)
 
     def fits(self, now: int, tokens: int) -> bool:
         """Whether one more request of this size is within every limit."""
@@ -56,12 +56,15 @@ class Scope:
         return not self.slots
 
 
-def _bound(window: Window | None, limit: int | None, *, soft: bool) -> Window | None:
+def _bound(window: Window | None, dimension: str, limit: int | None, *, soft: bool) -> Window | None:
     if limit is None:
         return None
     if window is None:
-        return Window(limit, soft=soft)
-    window.set_limit(limit, soft=soft)
+        window = Window(limit, soft=soft)
+    else:
+        window.set_limit(limit, soft=soft)
+    window.before_remaining = f"x-ratelimit-limit-{dimension}: {limit}\r\nx-ratelimit-remaining-{dimension}: "
+    window.before_reset = f"\r\nx-ratelimit-reset-{dimension}: "
     return window
 
 
@@ -90,7 +93,7 @@ def lines(scopes: tuple[Scope, ...], now: int) -> str:
     requests, tokens = scopes[0].requests, scopes[0].tokens
     for scope in scopes[1:]:
         requests, tokens = _tighter(requests, scope.requests, now), _tighter(tokens, scope.tokens, now)
-    return _lines("requests", requests, now) + _lines("tokens", tokens, now)
+    return _lines(requests, now) + _lines(tokens, now)
 
 
 def _tighter(one: Window | None, other: Window | None, now: int) -> Window | None:
@@ -100,14 +103,11 @@ def _tighter(one: Window | None, other: Window | None, now: int) -> Window | Non
     return one
 
 
-def _lines(dimension: str, window: Window | None, now: int) -> str:
+def _lines(window: Window | None, now: int) -> str:
     if window is None or window.bound == UNBOUND:
         return ""
-    return (
-        f"x-ratelimit-limit-{dimension}: {window.limit}\r\n"
-        f"x-ratelimit-remaining-{dimension}: {max(0, window.room(now))}\r\n"
-        f"x-ratelimit-reset-{dimension}: {go_duration(window.reset(now))}\r\n"
-    )
+    remaining, reset = max(0, window.room(now)), go_duration(window.reset(now))
+    return f"{window.before_remaining}{remaining}{window.before_reset}{reset}\r\n"
 
 
 def pairs(scopes: tuple[Scope, ...], now: int) -> dict[str, str]:

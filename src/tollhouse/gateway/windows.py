@@ -42,7 +42,7 @@ class Cell:
 class Window:
     """The last minute of one limit. ``bound`` is what binds: the limit, or nothing where the limit is soft."""
 
-    __slots__ = ("_cells", "bound", "limit", "used")
+    __slots__ = ("_cells", "before_remaining", "before_reset", "bound", "limit", "used")
 
     def __init__(self, limit: int, *, soft: bool = False) -> None:
         self._cells: deque[Cell] = deque()
@@ -50,6 +50,8 @@ class Window:
         """What the minute holds, as of the last call."""
         self.limit = limit
         self.bound = UNBOUND if soft else limit
+        self.before_remaining = self.before_reset = ""
+        """What `gateway.scopes` writes before these figures, which says the limit too."""
 
     def set_limit(self, limit: int, *, soft: bool = False) -> None:
         """A new limit for a minute that goes on: what was used stays used."""
@@ -121,14 +123,16 @@ class Window:
 
 def go_duration(duration_ns: int) -> str:
     """A duration below an hour as Go prints it, milliseconds rounded up: ``0s``, ``12ms``, ``1.5s``, ``6m0s``."""
-    return _go_text(-(-duration_ns // 1_000_000))
+    return _known_text(-(-duration_ns // 1_000_000))
 
 
-@lru_cache(maxsize=4096)
 def _go_text(ms: int) -> str:
-    """Kept for a while: under load, the requests of a key follow each other within a millisecond."""
     if ms < 1000:
         return f"{ms}ms" if ms else "0s"
     if ms < 60_000:
         return f"{ms / 1000:g}s"
     return f"{ms // 60_000}m{ms % 60_000 / 1000:g}s"
+
+
+_known_text: Final = lru_cache(maxsize=4096)(_go_text)
+"""`_go_text`, kept for a while: under load, the requests of a key follow each other within a millisecond."""

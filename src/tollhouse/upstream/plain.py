@@ -54,9 +54,11 @@ class PlainReplies:
             field = self._known.get(line)
             if field is None:
                 field = self._learn(line)
-            if field is None or field[0] in head:
+            if field is None:
                 return False
             head[field[0]] = field[1]
+        if len(head) < len(lines):  # a name came twice
+            return False
         body = data[end + 4 :]
         digits = head.get(b"content-length", b"")
         if not digits.isdigit() or len(digits) > _MOST_DIGITS or int(digits) != len(body):
