@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.gateway.needed import needs_of
 from tollhouse.errors import InsufficientBalance, Unpriced
 from tollhouse.gateway.bids import MOST_OWN_TOKENS, UNKNOWN_CONTEXT_TOKENS, UNKNOWN_OUTPUT_TOKENS, bids, input_bound
 from tollhouse.gateway.needs import CHAT, Needs, relay_needs
@@ -34,18 +35,18 @@ def offer(needs: Needs, *targets: Target, available: int | None, billing: Billin
 
 def test_where_nothing_binds_no_cap_is_put_in() -> None:
     """A caller without limits is sent on as it is, and its hold is the model's own bound."""
-    (bid,) = offer(Needs(CHAT, 1000), available=None)
+    (bid,) = offer(needs_of(CHAT, 1000), available=None)
     assert bid.output_cap is None
     assert bid.input_bound == 1000
     assert bid.amount == bid.price.bound(1000, 16_000)
-    (own,) = offer(Needs(CHAT, 1000, cap=50), available=None)
+    (own,) = offer(needs_of(CHAT, 1000, cap=50), available=None)
     assert own.output_cap is None
     assert own.amount == own.price.bound(1000, 50)
 
 
 def test_a_client_without_a_cap_gets_the_operators() -> None:
     """The cap that is sent is the cap that is held for."""
-    (bid,) = offer(Needs(CHAT, 1000), available=DOLLAR, billing=Billing(default_max_output_tokens=4096))
+    (bid,) = offer(needs_of(CHAT, 1000), available=DOLLAR, billing=Billing(default_max_output_tokens=4096))
     assert bid.output_cap == 4096
     assert bid.amount == bid.price.bound(1000, 4096)
 
@@ -53,26 +54,26 @@ def test_a_client_without_a_cap_gets_the_operators() -> None:
 def test_a_short_balance_shortens_the_answer() -> None:
     """Without a cap of the client's, the answer is as long as there is money for, to the token."""
     price = 2_000_000 + 100 * 8_000
-    (bid,) = offer(Needs(CHAT, 1000), available=price + 7_999)
+    (bid,) = offer(needs_of(CHAT, 1000), available=price + 7_999)
     assert bid.output_cap == 100
     assert bid.amount <= price + 7_999
 
 
 def test_a_clients_cap_is_kept_or_the_target_is_not_affordable() -> None:
     """What the client asked for is never cut to fit its money."""
-    assert offer(Needs(CHAT, 1000, cap=100), available=2_800_000)[0].output_cap == 100
+    assert offer(needs_of(CHAT, 1000, cap=100), available=2_800_000)[0].output_cap == 100
     with pytest.raises(InsufficientBalance) as caught:
-        offer(Needs(CHAT, 1000, cap=100), available=2_799_999)
+        offer(needs_of(CHAT, 1000, cap=100), available=2_799_999)
     assert caught.value.amounts["required_usd"] == "0.0028"
     assert caught.value.amounts["available_credits"] == pytest.approx(0.2799999)
 
 
 def test_a_cap_beyond_the_model_counts_as_the_models() -> None:
     """S43: max_tokens=999999999 holds no more than the model can write, and that is what is sent."""
-    (bid,) = offer(Needs(CHAT, 1000, cap=999_999_999), available=10 * DOLLAR)
+    (bid,) = offer(needs_of(CHAT, 1000, cap=999_999_999), available=10 * DOLLAR)
     assert bid.output_cap == 16_000
     unknown = target(context_tokens=None, output_tokens=None)
-    (bid,) = offer(Needs(CHAT, 1000, cap=999_999_999), unknown, available=10 * DOLLAR)
+    (bid,) = offer(needs_of(CHAT, 1000, cap=999_999_999), unknown, available=10 * DOLLAR)
     assert bid.output_cap == MOST_OWN_TOKENS
     assert bid.amount == bid.price.bound(1000, MOST_OWN_TOKENS)
 
@@ -80,17 +81,17 @@ def test_a_cap_beyond_the_model_counts_as_the_models() -> None:
 def test_nothing_shorter_than_a_sentence_is_bought() -> None:
     """An answer of fewer than 16 tokens is refused with 402, naming what 16 would need."""
     enough = 2_000_000 + 16 * 8_000
-    assert offer(Needs(CHAT, 1000), available=enough)[0].output_cap == 16
+    assert offer(needs_of(CHAT, 1000), available=enough)[0].output_cap == 16
     with pytest.raises(InsufficientBalance) as caught:
-        offer(Needs(CHAT, 1000), available=enough - 1)
+        offer(needs_of(CHAT, 1000), available=enough - 1)
     assert caught.value.amounts["required_usd"] == "0.002128"
 
 
 def test_every_choice_is_paid_for() -> None:
     """All n answers of the cap's length, and what stands beside them."""
-    (bid,) = offer(Needs(CHAT, 0, cap=10, choices=5, beside=7), available=DOLLAR)
+    (bid,) = offer(needs_of(CHAT, 0, cap=10, choices=5, beside=7), available=DOLLAR)
     assert bid.amount == 57 * 8_000
-    (short,) = offer(Needs(CHAT, 0, choices=5, beside=7), available=(5 * 20 + 7) * 8_000)
+    (short,) = offer(needs_of(CHAT, 0, choices=5, beside=7), available=(5 * 20 + 7) * 8_000)
     assert short.output_cap == 20
 
 
@@ -98,45 +99,45 @@ def test_a16_free_work_passes_at_zero_balance_and_below() -> None:
     """What costs nothing is never refused for money, nor capped."""
     free = target(prices=Prices(0, 0))
     for available in (0, -5, None):
-        for needs in (Needs(CHAT, 1000), Needs(CHAT, 1000, cap=99), relay_needs("embeddings", {"input": "x"})):
+        for needs in (needs_of(CHAT, 1000), needs_of(CHAT, 1000, cap=99), relay_needs("embeddings", {"input": "x"})):
             assert [(bid.amount, bid.output_cap) for bid in offer(needs, free, available=available)] == [(0, None)]
 
 
 def test_i13_targets_that_cannot_be_afforded_are_left_out() -> None:
     """A fallback is tried only if its own bound fits."""
     dear = target("dear", prices=Prices(10**9, 10**9))
-    offered = offer(Needs(CHAT, 1000, cap=100), dear, target(), available=DOLLAR)
+    offered = offer(needs_of(CHAT, 1000, cap=100), dear, target(), available=DOLLAR)
     assert [bid.target.model for bid in offered] == ["m"]
 
 
 def test_an_unpriced_target_is_left_out_and_alone_it_is_refused() -> None:
     """A plan goes on with the targets that have a price; one with none is refused, whatever the balance."""
     unknown = target("new", prices=Prices())
-    assert len(offer(Needs(CHAT, 10), unknown, target(), available=DOLLAR)) == 1
+    assert len(offer(needs_of(CHAT, 10), unknown, target(), available=DOLLAR)) == 1
     for available in (DOLLAR, None):
         with pytest.raises(Unpriced):
-            offer(Needs(CHAT, 10), unknown, available=available)
+            offer(needs_of(CHAT, 10), unknown, available=available)
 
 
 def test_the_prompt_is_bounded_by_the_context() -> None:
     """No prompt is longer than a model's context; what cannot be measured may be as long."""
-    assert input_bound(Needs(CHAT, 10**7), target()) == 128_000
-    assert input_bound(Needs("embeddings", 10**7, prompts=3), target()) == 3 * 128_000
-    assert input_bound(Needs("audio/transcriptions", 10, audio=10**6, prompts=None), target()) == 10**6 + 10
-    assert input_bound(Needs(CHAT, 10, unseen=True), target()) == 128_000
-    assert input_bound(Needs(CHAT, 10, unseen=True), Target(HOST, "m")) == UNKNOWN_CONTEXT_TOKENS
-    assert input_bound(Needs(CHAT, 10, images=2), target(image_tokens=500)) == 1010
+    assert input_bound(needs_of(CHAT, 10**7), target()) == 128_000
+    assert input_bound(needs_of("embeddings", 10**7, prompts=3), target()) == 3 * 128_000
+    assert input_bound(needs_of("audio/transcriptions", 10, audio=10**6, prompts=None), target()) == 10**6 + 10
+    assert input_bound(needs_of(CHAT, 10, unseen=True), target()) == 128_000
+    assert input_bound(needs_of(CHAT, 10, unseen=True), Target(HOST, "m")) == UNKNOWN_CONTEXT_TOKENS
+    assert input_bound(needs_of(CHAT, 10, images=2), target(image_tokens=500)) == 1010
 
 
 def test_a_model_of_which_nothing_is_known_has_a_bound_too() -> None:
     """Where nothing binds, an unknown model holds for a long answer."""
-    (bid,) = offer(Needs(CHAT, 10), target(context_tokens=None, output_tokens=None), available=None)
+    (bid,) = offer(needs_of(CHAT, 10), target(context_tokens=None, output_tokens=None), available=None)
     assert bid.amount == bid.price.bound(10, UNKNOWN_OUTPUT_TOKENS)
 
 
 def test_a_search_that_has_no_price_is_refused_where_money_binds() -> None:
     """A fee beside the tokens would be taken for 0; a price per request covers it."""
-    needs = Needs(CHAT, 10, hosted="web_search")
+    needs = needs_of(CHAT, 10, hosted="web_search")
     with pytest.raises(Unpriced) as caught:
         offer(needs, available=DOLLAR)
     assert caught.value.param == "tools"
@@ -147,7 +148,7 @@ def test_a_search_that_has_no_price_is_refused_where_money_binds() -> None:
 
 def test_work_that_shows_no_usage_is_refused_unless_it_is_free() -> None:
     """A background response would be billed as nothing."""
-    needs = Needs("responses", 10, unmetered="background")
+    needs = needs_of("responses", 10, unmetered="background")
     for available in (DOLLAR, None):
         with pytest.raises(Unpriced):
             offer(needs, available=available)
@@ -158,7 +159,7 @@ def test_a_price_per_image_buys_no_words() -> None:
     """A model priced by the image alone cannot be chatted with for nothing."""
     painter = target(prices=Prices(image=40_000_000_000))
     with pytest.raises(Unpriced):
-        offer(Needs(CHAT, 10), painter, available=DOLLAR)
+        offer(needs_of(CHAT, 10), painter, available=DOLLAR)
     (bid,) = offer(relay_needs("images/generations", {"prompt": "x", "n": 2}), painter, available=DOLLAR)
     assert (bid.amount, bid.output_cap) == (80_000_000, None)
 
@@ -168,7 +169,7 @@ small = st.integers(0, 50_000)
 
 @given(
     st.builds(
-        Needs,
+        needs_of,
         kind=st.just(CHAT),
         text=small,
         choices=st.integers(1, 8),
@@ -207,17 +208,17 @@ def test_an_answer_that_nothing_caps_is_held_for_whole() -> None:
     without one as much as the longest answers are, or a charge would be clipped below what the host bills.
     """
     unknown = target(context_tokens=None, output_tokens=None)
-    (bid,) = offer(Needs(CHAT, 1000, cap=300_000), unknown, available=None)
+    (bid,) = offer(needs_of(CHAT, 1000, cap=300_000), unknown, available=None)
     assert (bid.amount, bid.output_cap) == (bid.price.bound(1000, 300_000), None)
-    (bid,) = offer(Needs(CHAT, 1000), unknown, available=None)
+    (bid,) = offer(needs_of(CHAT, 1000), unknown, available=None)
     assert bid.amount >= bid.price.bound(1000, 128_000)
 
 
 def test_the_legacy_endpoint_answers_no_longer_than_openais_does_by_default() -> None:
     """Completions without ``max_tokens`` have OpenAI's 16 where money binds, not the operator's default for chat."""
-    (bid,) = offer(Needs("completions", 100), available=10**9)
+    (bid,) = offer(needs_of("completions", 100), available=10**9)
     assert bid.output_cap == 16
-    (own,) = offer(Needs("completions", 100, cap=300), available=10**9)
+    (own,) = offer(needs_of("completions", 100, cap=300), available=10**9)
     assert own.output_cap == 300
 
 
@@ -225,7 +226,7 @@ def test_a_prompt_that_is_sent_for_each_answer_is_paid_for_each_time() -> None:
     """At a host without ``n`` the bound is of as many prompts as answers; elsewhere of one."""
     once = target()
     each = Target(replace(HOST, quirks=Quirks(choices=False)), "m", FACTS)
-    (one,), (three,) = (offer(Needs(CHAT, 1000, choices=3, cap=50), on, available=DOLLAR) for on in (once, each))
+    (one,), (three,) = (offer(needs_of(CHAT, 1000, choices=3, cap=50), on, available=DOLLAR) for on in (once, each))
     assert one.amount == one.price.bound(1000, 150)
     assert three.amount == three.price.bound(3000, 150)
     assert three.input_bound == 3000

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.gateway.counting_house import PRICE, TARGET, USD, price_of
+from tests.gateway.needed import needs_of
 from tollhouse.errors import InvalidRequest, MaxCostExceeded
-from tollhouse.gateway.needs import Needs
 from tollhouse.gateway.quote import MAX_BODY_SHOWN_BYTES, describe_bid, describe_range, lowest, refuse_dearer
 from tollhouse.ledger.prices import Bid
 from tollhouse.types.calls import Host, Prices, Quirks, Target
@@ -47,20 +47,20 @@ def test_a_limit_that_is_no_amount_is_refused(header: bytes) -> None:
 
 def test_the_lowest_price() -> None:
     """The lowest price is the estimated prompt and one token of every answer."""
-    assert lowest(bid(USD), Needs("chat/completions", 1000, choices=2), 100) == 100 * 3000 + 2 * 15_000
+    assert lowest(bid(USD), needs_of("chat/completions", 1000, choices=2), 100) == 100 * 3000 + 2 * 15_000
     each = Target(Host("up", "http://127.0.0.1:1/v1", quirks=Quirks(choices=False)), "m")
     asked = Bid(each, PRICE, USD, 16, 1000)
-    assert lowest(asked, Needs("chat/completions", 1000, choices=2), 100) == 2 * 100 * 3000 + 2 * 15_000
-    assert lowest(bid(USD), Needs("embeddings", 1000, fixed=0), 100) == 100 * 3000
+    assert lowest(asked, needs_of("chat/completions", 1000, choices=2), 100) == 2 * 100 * 3000 + 2 * 15_000
+    assert lowest(bid(USD), needs_of("embeddings", 1000, fixed=0), 100) == 100 * 3000
     priced = Bid(TARGET, price_of(Prices(image=40_000_000_000)), USD, None, 1000)
-    assert lowest(priced, Needs("images/generations", 10, fixed=0, images_made=2), 3) == 80_000_000
+    assert lowest(priced, needs_of("images/generations", 10, fixed=0, images_made=2), 3) == 80_000_000
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(1, 8), st.integers(0, 10**5))
 def test_the_lowest_price_is_not_above_the_highest(estimated: int, bound: int, choices: int, cap: int) -> None:
     """Whatever the estimate, no quote has a lowest price above its highest."""
     offered = Bid(TARGET, PRICE, PRICE.bound(bound, cap * choices), cap, bound)
-    assert lowest(offered, Needs("chat/completions", bound, choices=choices), estimated) <= offered.amount
+    assert lowest(offered, needs_of("chat/completions", bound, choices=choices), estimated) <= offered.amount
 
 
 def test_a_target_is_described() -> None:

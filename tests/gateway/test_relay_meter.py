@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tollhouse.gateway.needs import Needs, relay_needs
+from tests.gateway.needed import needs_of
+from tollhouse.gateway.needs import relay_needs
 from tollhouse.gateway.relay_meter import RelayMeter
 from tollhouse.types.calls import Usage
 
@@ -21,7 +22,7 @@ def metered(kind: str, body: dict[str, Any], *answers: object) -> Usage:
 
 def heard(file_bytes: int, *answers: object, text: bytes = b"") -> Usage:
     """The usage of a transcription."""
-    meter = RelayMeter(Needs("audio/transcriptions", 100, audio=file_bytes // 24 + 1), {})
+    meter = RelayMeter(needs_of("audio/transcriptions", 100, audio=file_bytes // 24 + 1), {})
     for answer in answers:
         meter.see(answer)
     meter.hear(text)

@@ -17,6 +17,8 @@ from tollhouse.types.calls import Usage
 
 _decode: Final = msgspec.json.Decoder().decode
 _OBJECT: Final = "chat.completion"
+_ENVELOPE: Final = ("id", "object", "created", "model")
+_LAST: Final = 3
 
 
 def json_object(data: bytes) -> dict[str, Any]:
@@ -33,11 +35,12 @@ def json_object(data: bytes) -> dict[str, Any]:
 def normalise_reply(
     reply: dict[str, Any], reply_id: str, created: int, model: str, *, metered: Usage | None = None
 ) -> dict[str, Any]:
-    """A tidy reply under our identity: our id, the time in seconds, and the model name that the client asked for.
+    """A tidy reply under our identity: our id, the time in seconds, and the model name that the client asked for, in
+    this order before all else. ``reply`` is taken over.
 
     ``metered`` is what the client is shown where the host reported no usage, for strict readers require one.
     """
-    whole = {"id": reply_id, "object": _OBJECT, "created": created, "model": model, **reply}
+    whole = reply if _begins_as_usual(reply) else {**dict.fromkeys(_ENVELOPE), **reply}
     whole["id"], whole["object"], whole["created"], whole["model"] = reply_id, _OBJECT, created, model
     whole.pop("error", None)
     usage = whole.get("usage")
@@ -46,6 +49,16 @@ def normalise_reply(
     elif isinstance(usage, dict):
         whole["usage"] = tidy_usage(usage)
     return whole
+
+
+def _begins_as_usual(reply: dict[str, Any]) -> bool:
+    """Whether the members of `_ENVELOPE` come first, in their order, as they do in nearly every answer."""
+    for place, name in enumerate(reply):
+        if name != _ENVELOPE[place]:
+            return False
+        if place == _LAST:
+            return True
+    return False
 
 
 def tidy_reply(reply: dict[str, Any], seed: str) -> None:

@@ -23,6 +23,7 @@ already.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from functools import lru_cache, partial
 from typing import Any, Final, Generic, TypeVar
 
 from msgspec.structs import replace
@@ -45,6 +46,10 @@ from tollhouse.telemetry.metrics import Metrics
 from tollhouse.types.ledger import AttemptRecord
 from tollhouse.web.heads import header_line
 
+_OK: Final = OK
+_FIRST: Final = FIRST
+_DEFAULT_POLICY: Final = DEFAULT_POLICY
+_target_line: Final = lru_cache(maxsize=1024)(partial(header_line, "x-tollhouse-target"))
 OVERTAKEN: Final = "overtaken"
 """The outcome of an attempt that was hung up on, for another one was faster."""
 CANCELLED: Final = "cancelled"
@@ -58,8 +63,8 @@ class Attempts:
     """The attempts of one call."""
 
     __slots__ = (
-        "_bids", "_course", "_faults", "_goes_on", "_health", "_metrics", "_now", "_overtaken", "_policy", "_snapshot",
-        "_stream", "_ticket", "fidelity", "log", "records", "won",
+        "_accepted_at", "_bids", "_course", "_faults", "_goes_on", "_health", "_metrics", "_now", "_overtaken",
+        "_policy", "_snapshot", "_stream", "_ticket", "fidelity", "log", "records", "won",
     )  # fmt: skip
 
     def __init__(
@@ -70,10 +75,11 @@ class Attempts:
         self._health = health
         self._metrics = metrics
         self._now = now
-        self._policy: RoutePolicy = DEFAULT_POLICY
+        self._policy: RoutePolicy = _DEFAULT_POLICY
         self._course: Course | None = None
         self._faults: list[UpstreamFault] = []
         self._ticket: Ticket | None = None
+        self._accepted_at = 0.0
         self._stream = False
         self._overtaken = False
         self._goes_on = False
@@ -125,7 +131,7 @@ class Attempts:
         """The result of the first target that gives one. Raises `UpstreamFault`."""
         health, now = self._health, self._now
         self._faults.clear()
-        step: Step | None = FIRST
+        step: Step | None = _FIRST
         at = now()
         if self._course is None:
             health.deposit(at)
@@ -142,7 +148,7 @@ class Attempts:
             hedge = None
             if len(self._bids) > 1:
                 hedge = self._way().hedge(step, at, stream=self._stream, probe=ticket.is_probe)
-            one: _Try[T] = self._begin(step, ticket)
+            one: _Try[T] = self._begin(step, ticket, at)
             one = await (self._try(ask, one) if hedge is None else self._race(ask, one, hedge))
             if one.result is not None:
                 self._accept(one.trial, one.ticket)
@@ -163,9 +169,9 @@ class Attempts:
             self._end(one)
         return one
 
-    def _begin(self, step: Step, ticket: Ticket) -> "_Try[Any]":
+    def _begin(self, step: Step, ticket: Ticket, at: float) -> "_Try[Any]":
         bid = self._bids[step.index]
-        trial = Trial(self._snapshot, bid, self.fidelity, self._now)
+        trial = Trial(self._snapshot, bid, self.fidelity, self._now, at)
         if self.log:
             trial.goes_on = self._goes_on
             trial.turn = sum([target == bid.target.id for target, _ in self.log])
@@ -187,7 +193,7 @@ class Attempts:
     def _accept(self, trial: Trial, ticket: Ticket) -> None:
         """Takes it as the answer."""
         self.won, self._ticket = trial, ticket
-        at = self._now()
+        at = self._accepted_at = self._now()
         self._health.first_token(ticket, at)
         waited_s = trial.answered_at - trial.started_at
         self._metrics.observe("tollhouse_first_token_seconds", trial.target.host.name, waited_s)
@@ -246,7 +252,7 @@ class Attempts:
         if ticket is None:
             self._way().failed(step, Outcome.BUSY_PROBE)
             return None
-        return self._begin(step, ticket)
+        return self._begin(step, ticket, now)
 
     def _note(self, trial: Trial, fault: UpstreamFault) -> None:
         """Makes a fault fit to be shown, and keeps it."""
@@ -292,9 +298,15 @@ class Attempts:
         """The answer has been read to its end, or as far as it goes. Without one, nothing happens."""
         if self._ticket is not None:
             if fault is None:
-                self._health.end(self._ticket, self._now(), OK)
+                self._health.end(self._ticket, self._now(), _OK)
             else:
                 self._health.end(self._ticket, self._now(), classify(fault), random.random())
+            self._ticket = None
+
+    def close_whole(self) -> None:
+        """The same of an answer that was whole when it was taken."""
+        if self._ticket is not None:
+            self._health.end(self._ticket, self._accepted_at, _OK)
             self._ticket = None
 
     def broke_off(self, fault: UpstreamFault) -> None:
@@ -313,7 +325,7 @@ class Attempts:
         """The header lines that tell the client who answered, after how many attempts, and how faithfully."""
         if self.won is None:
             return ""
-        lines = header_line("x-tollhouse-target", self.won.target.id)
+        lines = _target_line(self.won.target.id)
         if len(self.log) > 1:
             lines += f"x-tollhouse-attempts: {len(self.log)}\r\n"
         return lines + fidelity_lines(self.won.losses, self.fidelity)

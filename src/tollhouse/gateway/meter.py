@@ -98,7 +98,7 @@ def _plain(raw: dict[str, Any]) -> Usage | None:
     prompt, completion = raw.get("prompt_tokens"), raw.get("completion_tokens")
     if type(prompt) is not int or type(completion) is not int or raw.get("total_tokens") != prompt + completion:
         return None
-    if not (0 <= prompt <= _MOST and 0 <= completion <= _MOST) or not raw.keys().isdisjoint(_ELSEWHERE):
+    if not (0 <= prompt <= _MOST and 0 <= completion <= _MOST) or not _ELSEWHERE.isdisjoint(raw):
         return None
     before = raw.get("prompt_tokens_details") or _NONE
     if type(before) is not dict or before.get("cached_tokens") or before.get("audio_tokens"):

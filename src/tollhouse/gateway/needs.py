@@ -19,7 +19,6 @@ import msgspec
 
 from tollhouse.errors import InvalidRequest
 from tollhouse.types.calls import ChatCall, Target
-from tollhouse.types.values import Value
 from tollhouse.validate.multipart import FormCall
 
 CHAT: Final = "chat/completions"
@@ -60,35 +59,50 @@ _IMAGE_PARTS: Final = frozenset({"image_url", "input_image"})
 _URL_HEAD: Final = 64
 
 
-class Needs(Value, frozen=True):
-    """The most that one request may take. Counts are tokens where nothing else is said."""
+class Needs:
+    """The most that one request may take, in tokens where nothing else is said. Never changed once it is made."""
 
-    kind: str
-    text: int
-    """Of the prompt, without media."""
-    images: int = 0
-    """Images in the prompt."""
-    audio: int = 0
-    """Audio in the prompt."""
-    unseen: bool = False
-    """The prompt holds something whose size is not known here: it may fill the context."""
-    prompts: int | None = 1
-    """How many prompts there are, each within one context; None where the context bounds nothing."""
-    choices: int = 1
-    """Answers, all prompts together."""
-    cap: int | None = None
-    """The client's own cap on one answer."""
-    fixed: int | None = None
-    """All answers together, for an endpoint that takes no cap; None where a cap can be sent."""
-    beside: int = 0
-    """What is billed as output beside the answers: a prompt that is echoed, a prediction."""
-    images_made: int = 0
-    sounds: bool = False
-    """Whether audio goes in or out."""
-    hosted: str | None = None
-    """What the host does beside answering, for a fee that has no price here."""
-    unmetered: str | None = None
-    """Why no usage will be seen in the answer."""
+    __slots__ = (
+        *("audio", "beside", "cap", "choices", "fixed", "hosted", "images", "images_made", "kind", "prompts"),
+        *("sounds", "text", "unmetered", "unseen"),
+    )
+
+    def __init__(
+        self,
+        kind: str,
+        text: int,
+        *,
+        cap: int | None = None,
+        fixed: int | None = None,
+        prompts: int | None = 1,
+        hosted: str | None = None,
+    ) -> None:
+        self.kind = kind
+        self.text = text
+        """Of the prompt, without media."""
+        self.cap = cap
+        """The client's own cap on one answer."""
+        self.fixed = fixed
+        """All answers together, for an endpoint that takes no cap; None where a cap can be sent."""
+        self.prompts = prompts
+        """How many prompts there are, each within one context; None where the context bounds nothing."""
+        self.hosted = hosted
+        """What the host does beside answering, for a fee that has no price here."""
+        self.images = 0
+        """Images in the prompt."""
+        self.audio = 0
+        """Audio in the prompt."""
+        self.unseen = False
+        """The prompt holds something whose size is not known here: it may fill the context."""
+        self.choices = 1
+        """Answers, all prompts together."""
+        self.beside = 0
+        """What is billed as output beside the answers: a prompt that is echoed, a prediction."""
+        self.images_made = 0
+        self.sounds = False
+        """Whether audio goes in or out."""
+        self.unmetered: str | None = None
+        """Why no usage will be seen in the answer."""
 
 
 def times_sent(needs: Needs, target: Target) -> int:
@@ -101,7 +115,8 @@ def chat_needs(call: ChatCall, body_bytes: int | None = None) -> Needs:
     body = call.body
     text = len(_encode(body)) if body_bytes is None else body_bytes
     media = None
-    for message in body["messages"]:
+    messages: list[dict[str, Any]] = body["messages"]
+    for message in messages:
         if type(message.get("content")) is not str or "audio" in message:
             media = media or _Media()
             media.add_message(message)
@@ -111,18 +126,15 @@ def chat_needs(call: ChatCall, body_bytes: int | None = None) -> Needs:
     modalities = body.get("modalities")
     hosted = call.hosted or _hosted_field(body) or _hosted_tool(tools)
     media = media or _NO_MEDIA
-    return Needs(
-        CHAT,
-        max(text - media.taken, 0) + _ADDED_TOKENS + (_TOOL_TOKENS if tools else 0),
-        images=media.images,
-        audio=media.audio,
-        unseen=media.unseen or call.unseen or hosted is not None or _builds_on(body),
-        choices=max(body.get("n") or 1, _counted(body.get("best_of"))),
-        cap=_least(body.get("max_completion_tokens"), body.get("max_tokens")),
-        beside=len(_encode(body["prediction"])) if body.get("prediction") else 0,
-        sounds=media.audio > 0 or (modalities is not None and "audio" in modalities),
-        hosted=hosted,
-    )
+    cap = _least(body.get("max_completion_tokens"), body.get("max_tokens"))
+    text = max(text - media.taken, 0) + _ADDED_TOKENS + (_TOOL_TOKENS if tools else 0)
+    needs = Needs(CHAT, text, cap=cap, hosted=hosted)
+    needs.images, needs.audio = media.images, media.audio
+    needs.unseen = media.unseen or call.unseen or hosted is not None or _builds_on(body)
+    needs.choices = max(body.get("n") or 1, _counted(body.get("best_of")))
+    needs.beside = len(_encode(body["prediction"])) if body.get("prediction") else 0
+    needs.sounds = media.audio > 0 or (modalities is not None and "audio" in modalities)
+    return needs
 
 
 def relay_needs(kind: str, body: Mapping[str, Any], body_bytes: int | None = None) -> Needs:
@@ -137,11 +149,13 @@ def relay_needs(kind: str, body: Mapping[str, Any], body_bytes: int | None = Non
     if kind == "audio/speech":
         spoken = len(str(body.get("input") or "").encode("utf-8", "replace"))
         tokens = _SPEECH_TOKENS_PER_BYTE * spoken / min(float(body.get("speed") or 1), 1.0)
-        return Needs(kind, text, prompts=None, fixed=int(tokens) + _ADDED_TOKENS, sounds=True)
+        return _sound(Needs(kind, text, prompts=None, fixed=int(tokens) + _ADDED_TOKENS))
     media = _Media()
     if kind == "moderations":
         media.add_message({"content": body.get("input")})
-    return Needs(kind, max(text - media.taken, 0), images=media.images, prompts=_count(body.get("input")), fixed=0)
+    needs = Needs(kind, max(text - media.taken, 0), prompts=_count(body.get("input")), fixed=0)
+    needs.images = media.images
+    return needs
 
 
 def form_needs(call: FormCall) -> Needs:
@@ -151,7 +165,13 @@ def form_needs(call: FormCall) -> Needs:
     if call.kind.startswith("images/"):
         return _images(call.kind, text, _images_asked(call), len(files))
     audio = sum(files) // BYTES_PER_AUDIO_TOKEN + 1
-    return Needs(call.kind, text, audio=audio, prompts=None, fixed=audio + _ADDED_TOKENS, sounds=True)
+    return _sound(Needs(call.kind, text, prompts=None, fixed=audio + _ADDED_TOKENS), audio)
+
+
+def _sound(needs: Needs, audio: int = 0) -> Needs:
+    """These needs, of what is heard or said."""
+    needs.audio, needs.sounds = audio, True
+    return needs
 
 
 def cap_body(kind: str, body: dict[str, Any], cap: int | None) -> dict[str, Any]:
@@ -166,7 +186,9 @@ def _completions(body: Mapping[str, Any], text: int) -> Needs:
     echoed = text * each if body.get("echo") else 0
     cap = body.get("max_tokens")
     hosted = _hosted_field(body)
-    return Needs("completions", text, prompts=prompts, choices=prompts * each, cap=cap, beside=echoed, hosted=hosted)
+    needs = Needs("completions", text, prompts=prompts, cap=cap, hosted=hosted)
+    needs.choices, needs.beside = prompts * each, echoed
+    return needs
 
 
 def _responses(body: Mapping[str, Any], text: int) -> Needs:
@@ -178,21 +200,18 @@ def _responses(body: Mapping[str, Any], text: int) -> Needs:
     stored = any(body.get(name) for name in _STORED)
     tools = body.get("tools")
     hosted = _hosted_field(body) or _hosted_tool(tools)
-    return Needs(
-        "responses",
-        max(text - media.taken, 0) + (_TOOL_TOKENS if tools else 0),
-        images=media.images,
-        audio=media.audio,
-        unseen=media.unseen or stored or hosted is not None,
-        cap=body.get("max_output_tokens"),
-        sounds=media.audio > 0,
-        hosted=hosted,
-        unmetered="background" if body.get("background") else None,
-    )
+    text = max(text - media.taken, 0) + (_TOOL_TOKENS if tools else 0)
+    needs = Needs("responses", text, cap=body.get("max_output_tokens"), hosted=hosted)
+    needs.images, needs.audio, needs.sounds = media.images, media.audio, media.audio > 0
+    needs.unseen = media.unseen or stored or hosted is not None
+    needs.unmetered = "background" if body.get("background") else None
+    return needs
 
 
 def _images(kind: str, text: int, made: int, given: int = 0) -> Needs:
-    return Needs(kind, text, images=given, prompts=None, fixed=made * _IMAGE_OUTPUT_TOKENS, images_made=made)
+    needs = Needs(kind, text, prompts=None, fixed=made * _IMAGE_OUTPUT_TOKENS)
+    needs.images, needs.images_made = given, made
+    return needs
 
 
 def _images_asked(call: FormCall) -> int:

@@ -25,7 +25,7 @@ from tollhouse.gateway.attempts import Attempts
 from tollhouse.gateway.drains import drained
 from tollhouse.gateway.fidelity import read_policy
 from tollhouse.gateway.gate import Gate, Visit
-from tollhouse.gateway.hosts import refuse_hosts
+from tollhouse.gateway.hosts import refuse_chosen_host
 from tollhouse.gateway.idempotency import HEADER as NAMED
 from tollhouse.gateway.idempotency import fingerprint
 from tollhouse.gateway.legs import Legs, Note
@@ -65,7 +65,7 @@ class ChatPipeline:
         principal, body = gate.receive_at_once(exchange) or await gate.receive(exchange)
         visit = gate.admit(exchange, principal, CHAT)
         try:
-            refuse_hosts(exchange.headers, exchange.query)
+            refuse_chosen_host(exchange)
             call = self._client.read(body, exchange.rest.decode("latin-1"), exchange.headers)
             exchange.release_body()
             choice = self._choose(visit, call, len(body))
@@ -131,7 +131,7 @@ class ChatPipeline:
         stands = False
         try:
             answer = await attempts.first(work.complete)
-            attempts.close()
+            attempts.close_whole()
             usage = self._meter(answer, call)
             try:
                 heard = watch.hear_at_once(answer.reply, native=answer.native)

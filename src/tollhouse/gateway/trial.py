@@ -129,14 +129,14 @@ class Trial:
         "target", "turn", "upstream_id",
     )  # fmt: skip
 
-    def __init__(self, snapshot: Snapshot, bid: Bid, policy: str, now: Callable[[], float]) -> None:
+    def __init__(self, snapshot: Snapshot, bid: Bid, policy: str, now: Callable[[], float], started_at: float) -> None:
         self._snapshot = snapshot
         self.bid = bid
         self.target = bid.target
         self.policy = policy
         """What is done about parameters that the target does not honour (`gateway.fidelity`)."""
         self._now = now
-        self.started_at = now()
+        self.started_at = started_at
         self.turn = 0
         """How often the target has been asked before, for this call."""
         self.goes_on = False
@@ -150,7 +150,7 @@ class Trial:
 
     def sibling(self) -> "Trial":
         """Another request to the same target, for the same call."""
-        return Trial(self._snapshot, self.bid, self.policy, self._now)
+        return Trial(self._snapshot, self.bid, self.policy, self._now, self._now())
 
     def loses(self, call: ChatCall, param: str) -> bool:
         """Whether the target would not be told of a parameter."""

@@ -49,15 +49,17 @@ class Channel(Protocol):
 
 
 class Repeated:
-    """A head that a client repeats on one connection, and who was found to call with it. See `web.repeats`."""
+    """A head that a client repeats on one connection, and what was found out about it. See `web.repeats`."""
 
-    __slots__ = ("as_of", "principal")
+    __slots__ = ("as_of", "names_no_host", "principal")
 
     def __init__(self) -> None:
         self.principal: Principal | None = None
         """Whom its key stands for; None until somebody has asked (`gateway.auth`)."""
         self.as_of = 0
         """How often the keys had changed by then."""
+        self.names_no_host = False
+        """Whether it was found not to try to choose its upstream (`gateway.hosts`)."""
 
 
 class Exchange:
