@@ -6,7 +6,7 @@ import pytest
 
 from tests.dialects.canon import judge, normalised
 from tollhouse.dialects.openai import ChatStream
-from tollhouse.dialects.replies import split_reply
+from tollhouse.dialects.replies import normalise_reply, split_reply
 from tollhouse.errors import UpstreamBadResponse
 from tollhouse.types.calls import Usage
 
@@ -29,6 +29,17 @@ def test_identity_is_ours_and_comes_first() -> None:
     assert [whole[name] for name in ("id", "object", "created", "model")] == ["c", "chat.completion", 7, "alias"]
     assert whole["x_groq"] == 1
     assert "error" not in whole
+
+
+def test_our_members_come_first_whatever_the_hosts_order() -> None:
+    """An answer that begins as OpenAI's is changed in place; any other is put into that order."""
+    usual = {"id": "a", "object": "x", "created": 1, "model": "b", "choices": []}
+    for reply in (usual, {"choices": [], "model": "b"}, dict(reversed(usual.items())), {"id": "a", "object": "x"}, {}):
+        whole = normalise_reply({**reply}, "chatcmpl-1", 7, "m")
+        assert list(whole.items())[:4] == [
+            ("id", "chatcmpl-1"), ("object", "chat.completion"), ("created", 7), ("model", "m")
+        ]  # fmt: skip
+        assert whole.get("choices") == reply.get("choices")
 
 
 def test_what_strict_readers_need_is_there() -> None:

@@ -13,6 +13,7 @@ from tollhouse.gateway import auth
 from tollhouse.gateway.auth import FAILURE_WINDOW_S, FAILURES_PER_WINDOW, Failures, Keyring
 from tollhouse.tenancy.directory import Directory
 from tollhouse.types.tenancy import Principal
+from tollhouse.web.exchange import Repeated
 
 __all__ = ["base"]
 
@@ -183,6 +184,22 @@ def test_a_key_is_valid_up_to_the_moment_of_its_expiry(base: Base) -> None:
     base.now_s = START_S + 10
     with pytest.raises(Unauthorized):
         ring.identify(sent(text))
+
+
+def test_who_sent_a_head_that_repeats_is_asked_again_when_the_keys_have_changed(base: Base) -> None:
+    """What a connection remembers of its caller holds until the tree changes or the key expires, and no longer."""
+    made = base.call("create_key", "org_default", {"name": "k", "expires_at": START_S + 10})
+    ring, repeated, headers = ring_of(base), Repeated(), sent(made.text.reveal())
+    known = ring.identify_repeated(repeated, headers, "")
+    assert ring.identify_repeated(repeated, {}, "") is known
+    base.now_s = START_S + 10
+    with pytest.raises(Unauthorized):
+        ring.identify_repeated(repeated, headers, "")
+    base.now_s = START_S
+    assert ring.identify_repeated(repeated, headers, "") is known
+    ring.replace(Directory())
+    with pytest.raises(Unauthorized):
+        ring.identify_repeated(repeated, headers, "")
 
 
 def test_i26_a_clock_that_steps_ends_and_revives_by_one_rule(base: Base) -> None:
