@@ -292,7 +292,10 @@ def test_a_model_that_no_catalogue_knows_has_no_series_of_its_own() -> None:
     meter.record(Target(host, "known", ModelFacts("known", "known")), Usage(1, 2, 0, 3))
     for number in range(5):
         meter.record(Target(host, f"invented-{number}"), Usage(10, output=1, estimated=True))
-    assert {series: count for series, count in metrics.counts.items() if count} == {
+    counted = {series: count for series, count in metrics.counts.items() if count}
+    for source in metrics.sources:
+        counted |= {(name, *labels): int(count) for name, labels, count in source()}
+    assert counted == {
         ("tollhouse_tokens", "h", "known", "input"): 1,
         ("tollhouse_tokens", "h", "known", "cache_read"): 2,
         ("tollhouse_tokens", "h", "known", "output"): 3,

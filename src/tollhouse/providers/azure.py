@@ -85,7 +85,7 @@ class Azure:
         """As OpenAI's, at the deployment's address."""
         encoded = OPENAI.encode_chat(call, target, cap)
         path = self._addresses.of(target.host).path(CHAT, target.model)
-        return Encoded(_to(path, encoded.outgoing), encoded.losses)
+        return Encoded(encoded.outgoing.at(path), encoded.losses)
 
     def decode_chat(self, call: ChatCall, target: Target) -> ChatReader:
         """A decoder for one answer."""
@@ -96,18 +96,13 @@ class Azure:
         if kind in _ABSENT:
             raise UpstreamModelMissing(f"Azure OpenAI has no endpoint for {kind}.", status=404)
         outgoing = OPENAI.encode_relay(kind, content_type, body, target)
-        return _to(self._addresses.of(target.host).path(kind, target.model), outgoing)
+        return outgoing.at(self._addresses.of(target.host).path(kind, target.model))
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFault:
         """Azure's own codes; all else as OpenAI's."""
         if status in (400, 404) and _code_of(body) in _MISSING:
             return UpstreamModelMissing("The upstream host has no such deployment, or it cannot do this.", status=404)
         return fault_of_reply(status, _with_wait(headers), body)
-
-
-def _to(path: str, outgoing: Outgoing) -> Outgoing:
-    """The same request at another path."""
-    return Outgoing(outgoing.method, path, outgoing.headers, outgoing.body)
 
 
 PROVIDER = Azure()

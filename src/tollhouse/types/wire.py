@@ -35,6 +35,10 @@ class Outgoing:
         self.headers = headers
         self.body = body
 
+    def at(self, path: str) -> "Outgoing":
+        """The same request at another path."""
+        return Outgoing(self.method, path, self.headers, self.body)
+
     def __repr__(self) -> str:
         """Without the credential in the headers and the prompt in the body."""
         return f"Outgoing({self.method} {self.path}, {len(self.body)} bytes)"
