@@ -32,6 +32,7 @@ FAMILIES = (
     ("selfinstruct", "yizhongw/self-instruct, seed tasks"),
     ("authored", "written for Tollhouse, handed over with the data"),
     ("ordinary", "written for Tollhouse: `scripts/safety/ordinary.py`, `smalltalk.py`"),
+    ("plain", "written for Tollhouse: `scripts/safety/plain.txt`"),
     ("openings", "first words of the training rows of GPTeacher and awesome-chatgpt-prompts"),
 )
 TEXT = """\
@@ -88,9 +89,8 @@ line in a page is often missed.
 ## Thresholds
 
 Chosen on {benign:,} held-out texts that people and models ordinarily write (role play, code, tool calls, instructions):
-for each head at most 1 % of them reach low, 0.2 % medium and 0.05 % high, and no more of their beginnings: the first
-one to twelve words, which stand for short texts and for streams that have only begun. `jailbreak` is detected from high
-on.
+for each head at most 1 % of them reach low, 0.2 % medium and 0.05 % high, no more of their beginnings, the first one to
+twelve words, and no more of short sentences of our own that were held out. `jailbreak` is detected from high on.
 
 | head | low | medium | high |
 |---|---|---|---|
@@ -102,15 +102,31 @@ Taking all heads together, of these texts this share is flagged:
 |---|---|---|---|---|
 {benign_rows}
 | beginnings of the same, of one to twelve words | {begun:,} | {begun_shares} |
+| short sentences of our own, held out | {sentences:,} | {sentence_shares} |
 | everyday prompts and answers of one to twelve words, our own | {everyday} | {everyday_shares} |
 | prompts that only look harmful ("How do I kill a Python process?"), our own | {harmless} | {harmless_shares} |
 
 The last row is the price of counting words: whoever blocks from low on refuses harmless questions. The everyday row is
 `scripts/safety/everyday.txt`: greetings, questions of fact, peoples and faiths, bodies, love letters, sport. None of it
 is trained on and no threshold is read off it, but it is not untouched. Some lines are there because an earlier version
-flagged them, our own short training texts have the same author, and its figures were seen while settings were chosen:
-expect somewhat more on your texts. Thresholds were read off the texts of the rows above it, and none of these is your
-traffic: try your own with `tollhouse safety eval`.
+flagged them, the author of our own short training texts had read both lists, and their figures were seen while settings
+were chosen: expect somewhat more on your texts. Thresholds were read off the texts of the rows above it, and none of
+these is your traffic: try your own with `tollhouse safety eval`.
+
+## Plain short lines
+
+What people try first: one sentence with nothing hidden ("I will kill you"), and its twin that uses the same words for
+something else ("I will kill the server"). We wrote both, in `scripts/safety/plain.txt`; every fifth sentence is held
+out with all lines that are made of it, and this is the share of those lines that is told. A harmful line counts where
+its own head tells it (`jailbreak`: from high on), a twin where any head does.
+
+| held-out lines | number | low or higher | medium or higher | high |
+|---|---|---|---|---|
+{plain}
+
+Held out are sentences, not their words nor their author, and the figures were seen while settings were chosen: lines
+of other people will be missed more often. The twins include quotations, questions of victims and of those who want to
+help, written to be hard: a count of words cannot tell them from what they speak of.
 
 ## Written to evade
 
@@ -154,6 +170,10 @@ def write_card(file: Path, figures: dict[str, Any], rows: Rows, weights: bytes) 
     crossed, jailbreak, needle = figures["openai_cross_validated"], figures["jailbreak"], figures["needle"]
     harmless, evasion, everyday = figures["harmless_prompts"], figures["evasion"], figures["everyday"]
     heads = list(evasion)
+    own = {
+        "ordinary": figures["sentences"]["texts"],
+        "plain": sum(shares["texts"] for shares in figures["plain"].values()),
+    }
     file.write_text(
         TEXT.format(
             size=len(weights),
@@ -175,6 +195,9 @@ def write_card(file: Path, figures: dict[str, Any], rows: Rows, weights: bytes) 
             line_medium=figures["line"]["at_least"][1],
             begun=figures["openings"]["texts"],
             begun_shares=_spaced(figures["openings"]["at_least"], ".2%", " | "),
+            sentences=figures["sentences"]["texts"],
+            sentence_shares=_spaced(figures["sentences"]["at_least"], ".2%", " | "),
+            plain="\n".join(_plain(name, shares) for name, shares in figures["plain"].items()),
             everyday=everyday["texts"],
             everyday_shares=_spaced(everyday["at_least"], ".1%", " | "),
             everyday_low=everyday["at_least"][0],
@@ -190,7 +213,7 @@ def write_card(file: Path, figures: dict[str, Any], rows: Rows, weights: bytes) 
             evasion_heads=" | ".join(f"`{head}` ({evasion[head]['texts']})" for head in heads),
             evasion_rule="|".join("---" for _ in heads),
             evasion="\n".join(_evasion(name, heads, evasion) for name in evasion[heads[0]] if name != "texts"),
-            data="\n".join(_source(rows, prefix, name) for prefix, name in FAMILIES),
+            data="\n".join(_source(rows, prefix, name, own.get(prefix, 0)) for prefix, name in FAMILIES),
         )
     )
 
@@ -219,11 +242,16 @@ def _evasion(name: str, heads: list[str], evasion: dict[str, Any]) -> str:
     return f"| {name} | {' | '.join(format(evasion[head][name], '.2f') for head in heads)} |"
 
 
-def _source(rows: Rows, prefix: str, name: str) -> str:
+def _plain(name: str, shares: dict[str, Any]) -> str:
+    return f"| {name} | {shares['texts']:,} | {_spaced(shares['at_least'], '.1%', ' | ')} |"
+
+
+def _source(rows: Rows, prefix: str, name: str, apart: int) -> str:
+    """A row of the data table; ``apart``: how many texts are held out that are not among the rows."""
     of = rows.of(prefix)
     licences = ", ".join(sorted(set(rows.licences[of])))
     learned = int((of & ~rows.held_out).sum())
-    kept = int((of & rows.held_out).sum())
+    kept = int((of & rows.held_out).sum()) + apart
     if prefix == "openai_mod":
         learned, kept = kept, 0
     return f"| {name} | {licences} | {learned:,} | {kept:,} |"

@@ -12,7 +12,8 @@ from random import Random
 from typing import NamedTuple
 
 import numpy as np
-from ordinary import ordinary_texts
+from ordinary import everyday_texts, ordinary_texts
+from plain import Plain, plain_lines
 
 from tollhouse.safety.weights import HEADS
 
@@ -20,6 +21,9 @@ CROSS_VALIDATED = "openai_mod"
 FOLDS = 5
 ORDINARY = "ordinary"
 """Our own rows."""
+PLAIN, TWINS = "plain", "plain_twins"
+"""Our own plain lines, and those of them that are the harmless twins of the others."""
+HARMLESS = Path(__file__).parent / "harmless_prompts.txt"
 OPENINGS, MOST_WORDS = "openings", 12
 """The first words of texts that are `BENIGN`, and how many at most: how short texts and streams begin."""
 BENIGN = ("gpteacher_", "selfinstruct_seed", "awesome")
@@ -60,11 +64,17 @@ def read_rows(directory: Path) -> Rows:
     ours = [
         {"text": each.text, "labels": harmless, "source": f"{ORDINARY}_{each.kind}", "licence": "own"}
         for each in ordinary_texts()
+        if not each.held_out
     ]
     benign = [row for row, kept in zip(rows, held_out, strict=True) if not kept and row["source"].startswith(BENIGN)]
     ours += [
         {"text": text, "labels": harmless, "source": OPENINGS, "licence": "MIT, CC0"}
         for text in openings([row["text"] for row in benign])
+    ]
+    ours += [
+        {"text": each.text, "labels": each.labels, "source": f"{PLAIN}_{each.section}", "licence": "own"}
+        for each in our_plain_lines()
+        if not each.held_out
     ]
     rows += ours
     held_out += [False] * len(ours)
@@ -77,6 +87,16 @@ def read_rows(directory: Path) -> Rows:
         np.array([row["labels"].get("hate", -1) for row in rows]),
         np.array([any(value for name, value in row["labels"].items() if name != "jailbreak") for row in rows]),
     )
+
+
+def our_plain_lines() -> list[Plain]:
+    """Our own plain lines, none to train on that is alike what is only judged."""
+    return plain_lines(HEADS, [*everyday_texts(), *harmless_prompts()])
+
+
+def harmless_prompts() -> list[str]:
+    """Our own prompts that only look harmful."""
+    return [line for line in HARMLESS.read_text("utf-8").splitlines() if line and not line.startswith("#")]
 
 
 def openings(texts: list[str]) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from data import CROSS_VALIDATED, FOLDS, KNOWN_JAILBREAKS, Rows, folds, read_rows
+from data import CROSS_VALIDATED, FOLDS, KNOWN_JAILBREAKS, PLAIN, Rows, folds, read_rows
 from evaluate import HARMS, JAILBREAK, RATES, benign_rows, scores_of
 from sklearn.linear_model import LogisticRegression
 from student import balanced
@@ -50,10 +50,15 @@ class Vectors(NamedTuple):
 
 
 def chosen(rows: Rows) -> np.ndarray:
-    """The places of the rows that are embedded: all that are held out, and `AT_MOST` of a kind of the others."""
+    """The places of the rows that are embedded: all that are held out, and `AT_MOST` of a kind of the others.
+
+    No plain lines of our own: they are for what counts words.
+    """
     taken: Counter[tuple[object, ...]] = Counter()
     keep = []
     for place, held_out in enumerate(rows.held_out):
+        if rows.sources[place].startswith(PLAIN):
+            continue
         kind = (rows.sources[place], *rows.labels[place])
         taken[kind] += not held_out
         if held_out or taken[kind] <= AT_MOST:

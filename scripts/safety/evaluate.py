@@ -12,9 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from data import BENIGN, CROSS_VALIDATED, KNOWN_JAILBREAKS, Rows, openings, read_rows
+from data import (
+    BENIGN,
+    CROSS_VALIDATED,
+    KNOWN_JAILBREAKS,
+    Rows,
+    harmless_prompts,
+    openings,
+    our_plain_lines,
+    read_rows,
+)
 from evasion import EVASIONS
-from ordinary import everyday_texts
+from ordinary import everyday_texts, sentences_held_out
 
 from tollhouse.safety.classifier import HEADS, Classifier
 from tollhouse.safety.figures import average_precision, best_f1, confusion, recall_at_fpr, roc_area, threshold_at_fpr
@@ -23,7 +32,6 @@ RATES = (0.01, 0.002, 0.0005)
 """Of benign texts, the share that may be told low, medium and high, for each head."""
 HARMS = HEADS[:4]
 JAILBREAK = HEADS.index("jailbreak")
-HARMLESS = Path(__file__).parent / "harmless_prompts.txt"
 _MOST_EVADING = 60
 _NEEDLE_AT, _HAY = 2000, 3900
 _LINE, _PAGE, _PAGES = (50, 110), 1000, 20_000
@@ -41,13 +49,13 @@ def benign_rows(rows: Rows) -> np.ndarray:
 
 
 def chosen_thresholds(classifier: Classifier, rows: Rows) -> np.ndarray:
-    """For each head the scores that at most `RATES` of benign texts reach, and of the beginnings of benign texts."""
+    """For each head the scores that at most `RATES` of benign texts, of their beginnings and of our sentences reach."""
     texts = [rows.texts[place] for place in benign_rows(rows)]
-    whole, begun = (scores_of(classifier, each).T for each in (texts, openings(texts)))
+    scores = [scores_of(classifier, each) for each in (texts, openings(texts), sentences_held_out())]
     return np.array(
         [
-            [max(threshold_at_fpr(one, rate), threshold_at_fpr(other, rate)) for rate in RATES]
-            for one, other in zip(whole, begun, strict=True)
+            [max(threshold_at_fpr(each[:, head], rate) for each in scores) for rate in RATES]
+            for head in range(len(HEADS))
         ]
     )
 
@@ -72,6 +80,8 @@ def held_out(classifier: Classifier, rows: Rows) -> dict[str, Any]:
         "held_out": _held_out(classifier, rows, scores, seen),
         "evasion": _evasion(classifier, rows, scores, seen),
         "openings": _flagged(classifier, openings([rows.texts[place] for place in benign_rows(rows)])),
+        "sentences": _flagged(classifier, sentences_held_out()),
+        "plain": _plain(classifier),
         "everyday": _flagged(classifier, everyday_texts()),
         "harmless_prompts": _flagged(classifier, harmless_prompts()),
         "needle": _needle(classifier, rows),
@@ -168,13 +178,19 @@ def _evasion(classifier: Classifier, rows: Rows, scores: np.ndarray, seen: np.nd
     return found
 
 
-def harmless_prompts() -> list[str]:
-    """Our own prompts that only look harmful."""
-    return [line for line in HARMLESS.read_text("utf-8").splitlines() if line and not line.startswith("#")]
-
-
 def _flagged(classifier: Classifier, texts: list[str]) -> dict[str, Any]:
     return _shares(_levels(classifier, scores_of(classifier, texts)).max(axis=1))
+
+
+def _plain(classifier: Classifier) -> dict[str, Any]:
+    """Of our plain lines of held-out sentences: harmful ones by the heads that should tell them, their twins by any."""
+    lines = [line for line in our_plain_lines() if line.held_out]
+    levels = _levels(classifier, scores_of(classifier, [line.text for line in lines]))
+    levels[:, JAILBREAK] *= levels[:, JAILBREAK] == len(RATES)
+    right = np.array([[line.labels.get(head) == 1 for head in HEADS] for line in lines])
+    told = np.where(right.any(axis=1), (levels * right).max(axis=1), levels.max(axis=1))
+    sections = np.array([line.section for line in lines])
+    return {name: _shares(told[sections == name]) for name in dict.fromkeys(sections.tolist())}
 
 
 def _needle(classifier: Classifier, rows: Rows) -> dict[str, Any]:

@@ -213,6 +213,8 @@ WORDS = {
     "animal": ["tortoise", "hedgehog", "whale", "sparrow", "fox", "donkey", "owl", "squirrel"],
 }
 COUNT, SHORT_COUNT, TALK_COUNT = 1_500, 1_500, 15_000
+HELD_OUT_EVERY = 5
+"""Of our own sentences, such a one is never trained on."""
 EVERYDAY = Path(__file__).parent / "everyday.txt"
 """What is never trained on."""
 _NO_LETTER = re.compile(r"[^a-z0-9]+")
@@ -224,29 +226,48 @@ class Ordinary(NamedTuple):
     kind: str
     """What it counts with: ``long``, ``short``, ``talk`` or ``groups``."""
     text: str
+    held_out: bool
+    """Whether it is judged only: every fifth sentence is, with whatever words."""
 
 
 def ordinary_texts() -> list[Ordinary]:
     """The same every time, none twice, and none of `EVERYDAY`, however that is written."""
     chance = Random(3)  # noqa: S311 (a fixed choice, no secret)
-    wanted = [("long", PATTERNS[number % len(PATTERNS)]) for number in range(COUNT)]
-    wanted += [("short", SHORT_PATTERNS[number % len(SHORT_PATTERNS)]) for number in range(SHORT_COUNT)]
-    wanted += [("talk", TALK[number % len(TALK)]) for number in range(TALK_COUNT)]
+    wanted = [
+        (kind, patterns[number % len(patterns)], is_held_out(number % len(patterns)))
+        for kind, patterns, count in (
+            ("long", PATTERNS, COUNT),
+            ("short", SHORT_PATTERNS, SHORT_COUNT),
+            ("talk", TALK, TALK_COUNT),
+        )
+        for number in range(count)
+    ]
     words = {**WORDS, **TALK_WORDS}
     made = [
-        Ordinary(kind, pattern.format(**{name: chance.choice(of) for name, of in words.items()}))
-        for kind, pattern in wanted
+        Ordinary(kind, pattern.format(**{name: chance.choice(of) for name, of in words.items()}), held_out)
+        for kind, pattern, held_out in wanted
     ]
     for group in GROUPS:
-        for pattern in GROUP_PATTERNS:
+        for place, pattern in enumerate(GROUP_PATTERNS):
             chosen = {name: chance.choice(of) for name, of in words.items()}
-            made.append(Ordinary("groups", pattern.format(group=group, Group=group[:1].upper() + group[1:], **chosen)))
+            text = pattern.format(group=group, Group=group[:1].upper() + group[1:], **chosen)
+            made.append(Ordinary("groups", text, is_held_out(place)))
     kept: dict[str, Ordinary] = {}
-    for each in made:
-        kept.setdefault(plain(each.text), each)
+    for each in sorted(made, key=lambda each: each.held_out):
+        kept[plain(each.text)] = each
     for line in everyday_texts():
         kept.pop(plain(line), None)
     return list(kept.values())
+
+
+def is_held_out(place: int) -> bool:
+    """Whether the sentence at a place of a list is judged only."""
+    return place % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+
+
+def sentences_held_out() -> list[str]:
+    """The short ones that are judged only."""
+    return [each.text for each in ordinary_texts() if each.held_out and each.kind != "long"]
 
 
 def everyday_texts() -> list[str]:

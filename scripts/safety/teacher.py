@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-from data import CROSS_VALIDATED, OPENINGS, ORDINARY, Rows
+from data import CROSS_VALIDATED, OPENINGS, ORDINARY, PLAIN, Rows
 from sklearn.linear_model import LogisticRegression
 from student import balanced
 
@@ -79,7 +79,7 @@ def words_and_pieces(rows: Rows) -> tuple[list[str], list[str]]:
     words: Counter[str] = Counter()
     pieces = []
     for text, source, held_out in zip(rows.texts, rows.sources, rows.held_out, strict=True):
-        if held_out or source.startswith((ORDINARY, OPENINGS)):
+        if held_out or source.startswith((ORDINARY, OPENINGS, PLAIN)):
             continue
         words.update(sorted(set(_WORD.findall(text.lower()))))
         parts = text.split()
@@ -95,7 +95,7 @@ def words_and_pieces(rows: Rows) -> tuple[list[str], list[str]]:
 
 def is_taught(rows: Rows) -> np.ndarray:
     """Whether the teacher looks at a row: at all that are trained on but for most of what is nearly all code."""
-    return (~rows.held_out & ~rows.of(*_SELDOM, ORDINARY, OPENINGS)) | (rows.sources == CROSS_VALIDATED)
+    return (~rows.held_out & ~rows.of(*_SELDOM, ORDINARY, OPENINGS, PLAIN)) | (rows.sources == CROSS_VALIDATED)
 
 
 def chances(embedded: np.ndarray, labels: np.ndarray, sources: np.ndarray, asked: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ import sample
 import scipy.sparse as sp
 import student
 from card import write_card
-from data import CROSS_VALIDATED, FOLDS, OPENINGS, ORDINARY, Rows, folds, read_rows
+from data import CROSS_VALIDATED, FOLDS, OPENINGS, ORDINARY, PLAIN, TWINS, Rows, folds, read_rows
 from evaluate import chosen_thresholds, figures, scores_of
 from student import Examples, Head, balanced, fit
 from teacher import chances, embeddings, is_taught, words_and_pieces
@@ -26,19 +26,35 @@ from tollhouse.safety.stream import Model
 from tollhouse.safety.text import folding_table
 from tollhouse.safety.weights import HEADS, read_weights, weights_file
 
-STRENGTH, JAILBREAK_STRENGTH = 3.0, 30.0
+STRENGTHS = {"jailbreak": 30.0}
 """The regression's C. Jailbreaks have nothing soft about them: every label is known."""
-BOOST = 160.0
-"""How much more the moderation rows count than their number."""
-UNKNOWN_SHARE, WORDS_SHARE, PIECES_SHARE = 2.0, 1.0, 1.5
+STRENGTH = 10.0
+"""The same of all other heads."""
+BOOST, HATE_BOOST = 160.0, 960.0
+"""How much more the moderation rows count than their number. Of hate they have a notion of their own."""
+UNKNOWN_SHARE, WORDS_SHARE, PIECES_SHARE = 2.0, 2.0, 1.5
 """What texts of unknown label, words, and pieces of texts count, all together, beside all texts of public sets."""
 ORDINARY_BOOST = 3.0
 """The same of our own ordinary texts, which are few and stand for most of what is ever judged."""
-SHARES = {f"{ORDINARY}_talk": 1.0, f"{ORDINARY}_groups": 0.6, OPENINGS: 0.8}
+SHARES = {f"{ORDINARY}_talk": 4.0, f"{ORDINARY}_groups": 2.0, OPENINGS: 2.0}
 """What our short texts count, each kind all together, beside all texts of public sets."""
-OF_JAILBREAKS = 0.1
-"""How much of that for jailbreaks, which begin as role plays do."""
-JAILBREAK = HEADS.index("jailbreak")
+PARTS_OF_SHARES = {"hate": 0.55, "jailbreak": 0.05}
+"""How much of that for heads that need less: jailbreaks begin as role plays do."""
+
+
+class PlainShares(NamedTuple):
+    """What our plain lines count, all together, beside all texts of public sets."""
+
+    harmful: float
+    twins: float
+    others: float
+    """Lines that do another harm than the head's."""
+
+
+PLAIN_SHARES = {"hate": PlainShares(1.5, 5.0, 0.5), "jailbreak": PlainShares(0.02, 0.08, 0.01)}
+MOST_PLAIN_SHARES = PlainShares(2.0, 16.0, 1.0)
+"""The same of all other heads."""
+HATE, JAILBREAK = HEADS.index("hate"), HEADS.index("jailbreak")
 
 
 class Lessons(NamedTuple):
@@ -68,23 +84,42 @@ def examples(from_: Lessons, head: int, moderated: np.ndarray) -> Examples:
     """What one head learns from: labelled rows, and what the teacher says of texts, words and pieces."""
     rows = from_.rows
     shared = rows.of(*SHARES)
-    public = np.flatnonzero(~rows.held_out & ~shared)
+    public = np.flatnonzero(~rows.held_out & ~shared & ~rows.of(PLAIN))
     labels = rows.labels[:, head]
     known = np.concatenate([public, moderated])
     known = known[labels[known] >= 0]
-    weights = balanced(labels[known], rows.sources[known], CROSS_VALIDATED, BOOST)
+    weights = balanced(labels[known], rows.sources[known], CROSS_VALIDATED, HATE_BOOST if head == HATE else BOOST)
     whole = weights[(rows.sources[known] != CROSS_VALIDATED)].sum()
     weights[rows.of(ORDINARY)[known]] *= ORDINARY_BOOST
+    public_weight = weights[rows.sources[known] != CROSS_VALIDATED].sum()
     short = np.flatnonzero(shared)
     counts = dict(zip(*np.unique(rows.sources[short], return_counts=True), strict=True))
     short_weights = np.array([SHARES[source] * whole / counts[source] for source in rows.sources[short]])
-    if head == JAILBREAK:
-        return Examples(
-            np.concatenate([known, short]),
-            np.concatenate([labels[known].astype(float), np.zeros(len(short))]),
-            np.concatenate([weights, short_weights * OF_JAILBREAKS]),
-        )
-    public_weight = weights[rows.sources[known] != CROSS_VALIDATED].sum()
+    short_weights *= PARTS_OF_SHARES.get(HEADS[head], 1.0)
+    parts = [
+        Examples(known, labels[known].astype(float), weights),
+        Examples(short, np.zeros(len(short)), short_weights),
+        plain_examples(rows, head, public_weight),
+    ]
+    if head != JAILBREAK:
+        parts.insert(1, taught_examples(from_, head, known, public, public_weight))
+    return Examples(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
+
+def plain_examples(rows: Rows, head: int, public_weight: float) -> Examples:
+    """What one head learns from our plain lines."""
+    ours, twins, labels = rows.of(PLAIN), rows.of(TWINS), rows.labels[:, head]
+    kinds = [np.flatnonzero(ours & of) for of in (labels == 1, (labels == 0) & twins, (labels == 0) & ~twins)]
+    shares = PLAIN_SHARES.get(HEADS[head], MOST_PLAIN_SHARES)
+    counts = [np.full(len(kind), share * public_weight / len(kind)) for kind, share in zip(kinds, shares, strict=True)]
+    places = np.concatenate(kinds)
+    return Examples(places, labels[places].astype(float), np.concatenate(counts))
+
+
+def taught_examples(from_: Lessons, head: int, known: np.ndarray, public: np.ndarray, public_weight: float) -> Examples:
+    """What the teacher, who has seen the known labels, says of texts without one, of words and of pieces."""
+    rows = from_.rows
+    labels = rows.labels[:, head]
     taught = is_taught(rows)
     learned = known[taught[known]]
     unknown = public[(labels[public] < 0) & taught[public]]
@@ -100,17 +135,18 @@ def examples(from_: Lessons, head: int, moderated: np.ndarray) -> Examples:
             np.full(len(pieces), PIECES_SHARE / len(pieces)),
         ]
     )
-    return Examples(
-        np.concatenate([known, asked, short]),
-        np.concatenate([labels[known].astype(float), said, np.zeros(len(short))]),
-        np.concatenate([weights, asked_weights * public_weight, short_weights]),
-    )
+    return Examples(asked, said, asked_weights * public_weight)
 
 
 def trained(from_: Lessons, moderated: np.ndarray, jailbreak: Head | None = None) -> list[Head]:
     """All heads. No moderation row says anything of jailbreaks, so that head is the same in every fold."""
-    heads = [fit(from_.hits, examples(from_, head, moderated), STRENGTH) for head in range(JAILBREAK)]
-    return [*heads, jailbreak or fit(from_.hits, examples(from_, JAILBREAK, moderated), JAILBREAK_STRENGTH)]
+    heads = [learned(from_, head, moderated) for head in range(JAILBREAK)]
+    return [*heads, jailbreak or learned(from_, JAILBREAK, moderated)]
+
+
+def learned(from_: Lessons, head: int, moderated: np.ndarray) -> Head:
+    """One head."""
+    return fit(from_.hits, examples(from_, head, moderated), STRENGTHS.get(HEADS[head], STRENGTH))
 
 
 def classifier(data: bytes) -> Classifier:

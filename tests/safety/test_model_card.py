@@ -63,8 +63,18 @@ def test_everyday_texts_are_seldom_flagged() -> None:
     scores = np.array([shipped().read(line).scores for line in lines])
     levels = (scores[:, :, None] >= cuts).sum(axis=2).max(axis=1)
     assert everyday["at_least"] == [round(float((levels >= least).mean()), 4) for least in (1, 2, 3)]
-    assert all(share <= most for share, most in zip(everyday["at_least"], (0.19, 0.05, 0.02), strict=True))
+    assert all(share <= most for share, most in zip(everyday["at_least"], (0.14, 0.045, 0.015), strict=True))
     assert " | ".join(format(share, ".1%") for share in everyday["at_least"]) in CARD
+
+
+def test_plain_lines_are_told_and_their_twins_less_often() -> None:
+    """On held-out sentences: most harmful lines are medium at least, and the card tells what both kinds reach."""
+    plain = FIGURES["plain"]
+    for name, shares in plain.items():
+        told = " | ".join(format(share, ".1%") for share in shares["at_least"])
+        assert f"| {name} | {shares['texts']:,} | {told} |" in CARD
+    harmful = [shares["at_least"][1] for name, shares in plain.items() if not name.startswith("twins")]
+    assert min(harmful) >= 0.6
 
 
 @pytest.mark.parametrize("head", HEADS)
