@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -168,9 +169,7 @@ async def test_f90_after_a_failed_fsync_the_batch_is_redone_on_a_fresh_connectio
         async with till([Send(completion())]) as (door, _):
             opened_before = disk.opened
             disk.failing_syncs, disk.failing_writes = (0.3, 0.0) if seed else (0.0, 0.04)
-            for turn in range(50):
-                if turn >= 5 and disk.failed:
-                    break
+            for _ in takewhile(lambda turn: turn < 5 or not disk.failed, range(50)):
                 answers = await asyncio.gather(*[door.post(ASK) for _ in range(8)])
                 assert {answer.status for answer in answers} <= {200, 503}
                 assert all(refused(answer) for answer in answers if answer.status == 503)
