@@ -7,9 +7,28 @@ import pytest
 
 from tests.fakes.door import HELLO
 from tests.fakes.door import opened as opened_door
-from tests.ledger.kit import ORG, bid, eventually, opened
+from tests.ledger.kit import (
+    KEY,
+    NOON_US,
+    ORG,
+    TEAM,
+    USER,
+    Counted,
+    bid,
+    eventually,
+    opened,
+    plant,
+    price,
+    read_nodes,
+)
+from tollhouse.errors import StorageUnavailable
+from tollhouse.ledger.holds import Books
+from tollhouse.ledger.journal import Journal, WriterThread
+from tollhouse.ledger.ledger import Ledger
+from tollhouse.stores.sqlite import SqliteStore
 from tollhouse.types.calls import Usage
 from tollhouse.types.ledger import AttemptRecord
+from tollhouse.types.tenancy import Chain, Principal
 
 FAILED = (AttemptRecord("host/m", "upstream_timeout", "up-1", 30, 7), AttemptRecord("host/m", "ok"))
 SIM = {"model": "tollhouse/sim", **HELLO}
@@ -74,6 +93,46 @@ async def test_a_report_has_what_still_rests(tmp_path: Path) -> None:
         assert found == [("settled",), ("open",)]
         assert bench.ledger.wallet.purses[ORG].held == 500
         running.release()
+
+
+async def test_a_report_of_a_store_that_fails_is_of_what_it_has(tmp_path: Path) -> None:
+    """Nobody waits for what cannot be written now."""
+    async with opened(tmp_path) as bench:
+        bench.reserve(0).settle(bid(0), Usage(input=3))
+        bench.journal.failing = StorageUnavailable("The disk is full.")
+        assert await bench.ledger.report(lambda db: list(db.execute("SELECT state FROM hold"))) == []
+        bench.journal.failing = None
+        assert await bench.ledger.report(lambda db: list(db.execute("SELECT state FROM hold"))) == [("settled",)]
+
+
+def test_before_the_start_a_hold_rests_nowhere(tmp_path: Path) -> None:
+    """There is no loop yet that could write it down later."""
+    store = SqliteStore(tmp_path / "ledger.db")
+    store.write_now(lambda db: plant(db, {}))
+    journal = Journal(WriterThread(store))
+    ledger = Ledger(store, journal, Counted(), lambda: NOON_US)
+    ledger.prime(read_nodes(store))
+    chain = (KEY, USER, TEAM, ORG)
+    caller = Principal("key_one", "", KEY, Chain(ledger.chain_number(chain, ORG), chain, ORG))
+    before = journal.appended
+    hold = ledger.reserve("req_1", caller, "chat/completions", "m", (bid(0),))
+    assert journal.appended == before + 2  # its price too
+    hold.write()
+    assert journal.appended == before + 2
+    store.close()
+
+
+def test_the_books_that_a_hold_names_are_a_ledgers() -> None:
+    """By themselves they do nothing."""
+    books = Books()
+    for call in (
+        lambda: books.price_number(price()),
+        books.next_number,
+        lambda: books.costs(1, 0, ()),
+        lambda: books.resolved(1),
+    ):
+        with pytest.raises(NotImplementedError):
+            call()
 
 
 @pytest.mark.parametrize("streamed", [False, True])
