@@ -1,5 +1,6 @@
 """What costs nothing waits for nothing: its record follows its answer."""
 
+import asyncio
 from collections.abc import Awaitable
 from pathlib import Path
 
@@ -22,8 +23,8 @@ from tests.ledger.kit import (
     read_nodes,
 )
 from tollhouse.errors import StorageUnavailable
-from tollhouse.ledger.holds import Books
-from tollhouse.ledger.journal import Journal, WriterThread
+from tollhouse.ledger.holds import Books, Hold
+from tollhouse.ledger.journal import Journal
 from tollhouse.ledger.ledger import Ledger
 from tollhouse.stores.sqlite import SqliteStore
 from tollhouse.types.calls import Usage
@@ -95,30 +96,54 @@ async def test_a_report_has_what_still_rests(tmp_path: Path) -> None:
         running.release()
 
 
+class Stuck:
+    """A writer whose disk never answers."""
+
+    def start(self, journal: Journal) -> None:
+        """See `Writer`."""
+
+    def kick(self) -> None:
+        """See `Writer`."""
+
+    def stop(self) -> None:
+        """See `Writer`."""
+
+
+def stuck_ledger(store: SqliteStore) -> Ledger:
+    """A ledger of the tree of `plant`, none of whose decisions is ever written."""
+    store.write_now(lambda db: plant(db, {}))
+    ledger = Ledger(store, Journal(Stuck()), Counted(), lambda: NOON_US)
+    ledger.prime(read_nodes(store))
+    return ledger
+
+
+def hold_free(ledger: Ledger) -> Hold:
+    """A request that costs nothing."""
+    chain = (KEY, USER, TEAM, ORG)
+    caller = Principal("key_one", "", KEY, Chain(ledger.chain_number(chain, ORG), chain, ORG))
+    return ledger.reserve("req_1", caller, "chat/completions", "m", (bid(0),))
+
+
 async def test_a_report_of_a_store_that_fails_is_of_what_it_has(tmp_path: Path) -> None:
     """Nobody waits for what cannot be written now."""
-    async with opened(tmp_path) as bench:
-        bench.reserve(0).settle(bid(0), Usage(input=3))
-        bench.journal.failing = StorageUnavailable("The disk is full.")
-        assert await bench.ledger.report(lambda db: list(db.execute("SELECT state FROM hold"))) == []
-        bench.journal.failing = None
-        assert await bench.ledger.report(lambda db: list(db.execute("SELECT state FROM hold"))) == [("settled",)]
+    store = SqliteStore(tmp_path / "ledger.db")
+    ledger = stuck_ledger(store)
+    ledger.journal.start()
+    hold_free(ledger).settle(bid(0), Usage(input=3))
+    ledger.journal.failing = StorageUnavailable("The disk is full.")
+    found = ledger.report(lambda db: list(db.execute("SELECT state FROM hold")))
+    assert await asyncio.wait_for(found, 10) == []
+    store.close()
 
 
 def test_before_the_start_a_hold_rests_nowhere(tmp_path: Path) -> None:
     """There is no loop yet that could write it down later."""
     store = SqliteStore(tmp_path / "ledger.db")
-    store.write_now(lambda db: plant(db, {}))
-    journal = Journal(WriterThread(store))
-    ledger = Ledger(store, journal, Counted(), lambda: NOON_US)
-    ledger.prime(read_nodes(store))
-    chain = (KEY, USER, TEAM, ORG)
-    caller = Principal("key_one", "", KEY, Chain(ledger.chain_number(chain, ORG), chain, ORG))
-    before = journal.appended
-    hold = ledger.reserve("req_1", caller, "chat/completions", "m", (bid(0),))
-    assert journal.appended == before + 2  # its price too
+    ledger = stuck_ledger(store)
+    hold = hold_free(ledger)
+    appended = ledger.journal.appended
     hold.write()
-    assert journal.appended == before + 2
+    assert ledger.journal.appended == appended
     store.close()
 
 
