@@ -11,6 +11,7 @@ from bench.ledger_books import make_books
 from tests.ledger.books import NOW_S, damage, write_books
 from tests.ledger.damages import DAMAGE
 from tollhouse.ledger.verify import report as report_module
+from tollhouse.ledger.verify import walk
 from tollhouse.ledger.verify.report import Report
 from tollhouse.ledger.verify.run import verify
 from tollhouse.stores.reader import open_reader
@@ -55,6 +56,24 @@ def test_the_verifier_shares_nothing_with_the_writer() -> None:
     }
     own = {name for name in imported if name.startswith("tollhouse.ledger.verify")}
     assert imported - own == {"tollhouse.errors", "tollhouse.stores.reader", "tollhouse.stores.schema"}
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_no_row_is_counted_twice_or_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """However few rows a span of the walk has, all sums come out."""
+    monkeypatch.setattr(walk, "SPAN_ROWS", rows)
+    write_books(tmp_path / "db")
+    assert look(tmp_path / "db").findings == []
+
+
+@pytest.mark.parametrize("damaged", DAMAGE)
+def test_damage_is_named_in_spans_of_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: str) -> None:
+    """Each part sees the row that is wrong, wherever its spans begin and end."""
+    monkeypatch.setattr(walk, "SPAN_ROWS", 1)
+    statements, expected = DAMAGE[damaged]
+    write_books(tmp_path / "db")
+    damage(tmp_path / "db", *statements)
+    assert expected <= named(look(tmp_path / "db"))
 
 
 # --- the file and its guards ---------------------------------------------------------------------------------------
