@@ -12,7 +12,7 @@ from random import Random
 from typing import NamedTuple
 
 import numpy as np
-from ordinary import everyday_texts, ordinary_texts
+from ordinary import are_alike, everyday_texts, lines_of, ordinary_texts
 from plain import Plain, plain_lines
 
 from tollhouse.safety.weights import HEADS
@@ -96,7 +96,7 @@ def our_plain_lines() -> list[Plain]:
 
 def harmless_prompts() -> list[str]:
     """Our own prompts that only look harmful."""
-    return [line for line in HARMLESS.read_text("utf-8").splitlines() if line and not line.startswith("#")]
+    return lines_of(HARMLESS)
 
 
 def openings(texts: list[str]) -> list[str]:
@@ -120,13 +120,8 @@ def folds(texts: list[str]) -> np.ndarray:
     group = list(range(len(bags)))
     for later, bag in enumerate(bags):
         for earlier in range(later):
-            if group[earlier] != group[later] and _alike(bag, bags[earlier]):
+            if group[earlier] != group[later] and are_alike(bag, bags[earlier], _ALIKE):
                 joined = group[later]
                 group = [group[earlier] if each == joined else each for each in group]
     order = np.random.RandomState(7).permutation(len(bags))
     return order[np.array(group)] % FOLDS
-
-
-def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
-    shared = len(one & other)
-    return bool(shared) and shared >= _ALIKE * (len(one) + len(other) - shared)

@@ -272,7 +272,18 @@ def sentences_held_out() -> list[str]:
 
 def everyday_texts() -> list[str]:
     """The lines of `EVERYDAY`."""
-    return [line for line in EVERYDAY.read_text("utf-8").splitlines() if line and not line.startswith("#")]
+    return lines_of(EVERYDAY)
+
+
+def lines_of(path: Path) -> list[str]:
+    """The lines of a file but for empty ones and comments."""
+    return [line for line in path.read_text("utf-8").splitlines() if line and not line.startswith("#")]
+
+
+def are_alike(one: frozenset[str], other: frozenset[str], least: float) -> bool:
+    """Whether two texts share at least this part of their words."""
+    shared = len(one & other)
+    return bool(shared) and shared >= least * (len(one) + len(other) - shared)
 
 
 def plain(text: str) -> str:

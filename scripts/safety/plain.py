@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from ordinary import is_held_out
+from ordinary import are_alike, is_held_out, lines_of
 
 FILE = Path(__file__).parent / "plain.txt"
 OF_EACH = 16
@@ -57,7 +57,7 @@ def plain_lines(heads: tuple[str, ...], never: list[str]) -> list[Plain]:
         for each in made
         if not each.held_out
         and _plain(each.text) not in held_out
-        and not any(_alike(_bag(each.text), bag) for bag in unseen)
+        and not any(are_alike(_bag(each.text), bag, _ALIKE) for bag in unseen)
     ]
     return [*kept, *held_out.values()]
 
@@ -65,14 +65,14 @@ def plain_lines(heads: tuple[str, ...], never: list[str]) -> list[Plain]:
 def _read(heads: tuple[str, ...]) -> tuple[dict[str, list[str]], list[Section]]:
     words: dict[str, list[str]] = {}
     sections: list[Section] = []
-    for line in FILE.read_text("utf-8").splitlines():
+    for line in lines_of(FILE):
         if defined := _DEFINITION.fullmatch(line):
             words[defined[1]] = defined[2].split(" | ")
         elif begun := _SECTION.fullmatch(line):
             said = begun[2].split()
             labels = {head: int(head in said) for head in heads if f"?{head}" not in said}
             sections.append(Section(begun[1], labels, []))
-        elif line and not line.startswith("#"):
+        else:
             sections[-1].sentences.append(line)
     return words, sections
 
@@ -96,8 +96,3 @@ def _plain(text: str) -> str:
 
 def _bag(text: str) -> frozenset[str]:
     return frozenset(_WORD.findall(text.lower()))
-
-
-def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
-    shared = len(one & other)
-    return shared >= _ALIKE * (len(one) + len(other) - shared)

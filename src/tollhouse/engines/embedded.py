@@ -75,9 +75,7 @@ class OnDemand:
         """See `Connector`. Raises `UpstreamUnavailable` when the model does not start."""
         pool = self._pool or await self._open()
         headers = {**dict(outgoing.headers), "authorization": f"Bearer {self._key}"}
-        return await pool.send(
-            Outgoing(outgoing.method, outgoing.path, tuple(headers.items()), outgoing.body), timeouts
-        )
+        return await pool.send(outgoing.but(headers=tuple(headers.items())), timeouts)
 
     async def _open(self) -> Pool:
         try:

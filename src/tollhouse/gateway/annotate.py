@@ -13,6 +13,7 @@ import msgspec
 
 from tollhouse.dialects.usage import priced
 from tollhouse.types.money import NUSD_PER_USD, format_usd, write_usd
+from tollhouse.web.heads import header_line
 
 REMAINING: Final = "_remaining_credits"
 WARNING: Final = "_balance_warning"
@@ -40,10 +41,8 @@ def is_low(available_nusd: int | None, credits_per_usd: int, warning_credits: in
 
 def notes(available_nusd: int | None, credits_per_usd: int = 100, warning_credits: int = 10) -> dict[str, Any]:
     """The two members that every successful reply carries. Null credits stand for a caller whom nothing bounds."""
-    if available_nusd is None:
-        return {REMAINING: None, WARNING: False}
-    left = available_nusd * credits_per_usd
-    return {REMAINING: _Raw(write_usd(left)), WARNING: left < warning_credits * NUSD_PER_USD}
+    left = None if available_nusd is None else credits_json(available_nusd, credits_per_usd)
+    return {REMAINING: left, WARNING: is_low(available_nusd, credits_per_usd, warning_credits)}
 
 
 def annotate_reply(reply: dict[str, Any], cost_nusd: int, said: Mapping[str, Any]) -> None:
@@ -74,4 +73,4 @@ def annotate_events(events: list[dict[str, Any]], cost_nusd: int, said: Mapping[
 
 def cost_header(cost_nusd: int) -> str:
     """The header line that tells the cost, for answers whose cost is known before their head is sent."""
-    return f"{COST_HEADER}: {format_usd(cost_nusd)}\r\n"
+    return header_line(COST_HEADER, format_usd(cost_nusd))

@@ -63,8 +63,8 @@ class Attempts:
     """The attempts of one call."""
 
     __slots__ = (
-        "_accepted_at", "_bids", "_course", "_faults", "_goes_on", "_health", "_metrics", "_now", "_overtaken",
-        "_policy", "_snapshot", "_stream", "_ticket", "fidelity", "log", "records", "won",
+        "_bids", "_course", "_faults", "_goes_on", "_health", "_metrics", "_now", "_overtaken", "_policy", "_snapshot",
+        "_stream", "_ticket", "fidelity", "log", "records", "won",
     )  # fmt: skip
 
     def __init__(
@@ -79,7 +79,6 @@ class Attempts:
         self._course: Course | None = None
         self._faults: list[UpstreamFault] = []
         self._ticket: Ticket | None = None
-        self._accepted_at = 0.0
         self._stream = False
         self._overtaken = False
         self._goes_on = False
@@ -193,7 +192,7 @@ class Attempts:
     def _accept(self, trial: Trial, ticket: Ticket) -> None:
         """Takes it as the answer."""
         self.won, self._ticket = trial, ticket
-        at = self._accepted_at = self._now()
+        at = self._now()
         self._health.first_token(ticket, at)
         waited_s = trial.answered_at - trial.started_at
         self._metrics.observe("tollhouse_first_token_seconds", trial.target.host.name, waited_s)
@@ -301,12 +300,6 @@ class Attempts:
                 self._health.end(self._ticket, self._now(), _OK)
             else:
                 self._health.end(self._ticket, self._now(), classify(fault), random.random())
-            self._ticket = None
-
-    def close_whole(self) -> None:
-        """The same of an answer that was whole when it was taken."""
-        if self._ticket is not None:
-            self._health.end(self._ticket, self._accepted_at, _OK)
             self._ticket = None
 
     def broke_off(self, fault: UpstreamFault) -> None:

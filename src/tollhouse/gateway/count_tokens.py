@@ -15,13 +15,12 @@ from tollhouse.dialects.usage import sane
 from tollhouse.errors import UpstreamBadResponse
 from tollhouse.gateway.counting import count_at_host, read_count
 from tollhouse.gateway.gate import Gate
-from tollhouse.gateway.hosts import refuse_hosts
+from tollhouse.gateway.hosts import refuse_chosen_host
 from tollhouse.gateway.meter import estimate_prompt
 from tollhouse.gateway.needs import CHAT
 from tollhouse.gateway.trial import Trial
 from tollhouse.snapshot import Snapshot
 from tollhouse.types.calls import ChatCall
-from tollhouse.types.wire import Outgoing
 from tollhouse.web.exchange import ErrorForm, Exchange
 from tollhouse.web.heads import header_line, json_body
 
@@ -51,7 +50,7 @@ class CountTokensPage:
         principal, body = await self._gate.receive(exchange)
         visit = self._gate.admit(exchange, principal, CHAT)
         with visit.page():
-            refuse_hosts(exchange.headers, exchange.query)
+            refuse_chosen_host(exchange)
             call = read_call(body, exchange.headers, counted=True)
             exchange.release_body()
             found = await count_at_host(self._gate, visit, call, lambda trial: _ask(trial, visit.snapshot, call))
@@ -68,8 +67,7 @@ async def _ask(trial: Trial, snapshot: Snapshot, call: ChatCall) -> int:
     body = _encode({**asked, "model": target.model})
     outgoing = provider.encode_relay(KIND, "application/json", body, target)
     if call.wire_headers:
-        headers = tuple((dict(outgoing.headers) | dict(call.wire_headers)).items())
-        outgoing = Outgoing(outgoing.method, outgoing.path, headers, outgoing.body)
+        outgoing = outgoing.but(headers=tuple((dict(outgoing.headers) | dict(call.wire_headers)).items()))
     counted = sane((await read_count(trial, outgoing)).get("input_tokens"))
     if counted is None:
         raise UpstreamBadResponse("The upstream's answer holds no count.")

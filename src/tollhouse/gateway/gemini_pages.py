@@ -20,7 +20,7 @@ from tollhouse.dialects.usage import sane
 from tollhouse.errors import InvalidRequest, ModelNotFound, UpstreamBadResponse
 from tollhouse.gateway.counting import count_at_host, read_count
 from tollhouse.gateway.gate import Gate
-from tollhouse.gateway.hosts import refuse_hosts
+from tollhouse.gateway.hosts import refuse_chosen_host
 from tollhouse.gateway.meter import estimate_prompt
 from tollhouse.gateway.models import is_permitted, may_see
 from tollhouse.gateway.needs import CHAT
@@ -112,7 +112,7 @@ class GeminiPages:
         principal, body = await self._gate.receive(exchange)
         visit = self._gate.admit(exchange, principal, CHAT)
         with visit.page():
-            refuse_hosts(exchange.headers, exchange.query)
+            refuse_chosen_host(exchange)
             call = GEMINI.read(body, exchange.rest.decode("latin-1"), exchange.headers)
             exchange.release_body()
             found = await count_at_host(self._gate, visit, call, lambda trial: _ask(trial, visit.snapshot, call))

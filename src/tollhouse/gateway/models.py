@@ -20,7 +20,6 @@ from tollhouse.telemetry.metrics import Metrics
 from tollhouse.tenancy.directory import allows_model
 from tollhouse.types.calls import ModelFacts, Prices, Target
 from tollhouse.types.tenancy import Principal
-from tollhouse.types.wire import Outgoing
 from tollhouse.web.exchange import Exchange
 from tollhouse.web.heads import json_body
 
@@ -131,7 +130,7 @@ async def _delete(trial: Trial, snapshot: Snapshot) -> Any:
     target = trial.target
     provider = snapshot.providers[target.host.provider]
     relayed = provider.encode_relay(f"models/{path_segment(target.model)}", "application/json", b"", target)
-    incoming = await trial.exchange(Outgoing("DELETE", relayed.path, relayed.headers, relayed.body))
+    incoming = await trial.exchange(relayed.but(method="DELETE"))
     try:
         return decode_answer(await incoming.read(_MAX_BYTES))
     finally:

@@ -25,7 +25,7 @@ from tollhouse.dialects.tokens import estimate_tokens
 from tollhouse.errors import Forbidden, InvalidRequest, ModelNotFound, UpstreamUnavailable
 from tollhouse.gateway.annotate import cost_header
 from tollhouse.gateway.gate import Gate, Visit
-from tollhouse.gateway.hosts import refuse_hosts
+from tollhouse.gateway.hosts import refuse_chosen_host
 from tollhouse.gateway.idempotency import fingerprint
 from tollhouse.gateway.judging import Judges
 from tollhouse.gateway.safety import weigh
@@ -34,6 +34,7 @@ from tollhouse.ledger.prices import Bid, free_price
 from tollhouse.safety.beside import with_listed
 from tollhouse.safety.classifier import HEADS, Classifier
 from tollhouse.safety.judges.asked import Matter
+from tollhouse.safety.lists import Lists
 from tollhouse.safety.personal.vault import Vault
 from tollhouse.safety.policy import Decision, Policies, Policy
 from tollhouse.settings.judges import JudgeSettings
@@ -96,7 +97,7 @@ class ModerationsPage:
             return
         visit = self._gate.admit(exchange, principal, KIND)
         with visit.page():
-            refuse_hosts(exchange.headers, exchange.query)
+            refuse_chosen_host(exchange)
             call = read_relay(KIND, body) if asked is None else check_relay(KIND, asked)
             exchange.release_body()
             await self._answer(visit, call)
@@ -127,7 +128,7 @@ class ModerationsPage:
             judged = [Judged(_held(policy, verdict), _scores_of(verdict)) for verdict in found]
         else:
             detector = self._classifier.name
-            judged = await self._read(visit, texts, hold)
+            judged = await self._read(texts, policy, visit.snapshot.lists, hold)
         visit.exchange.notes["model"] = bid.target.id
         results = [describe(one, detector) for one in judged]
         reply = {"id": f"modr-{secrets.token_hex(16)}", "model": detector, "results": results}
@@ -139,22 +140,22 @@ class ModerationsPage:
 
     # --- the classifier --------------------------------------------------------------------------------------
 
-    async def _read(self, visit: Visit, texts: Sequence[str], hold: Hold) -> list[Judged]:
+    async def _read(self, texts: Sequence[str], policy: Policy, lists: Lists, hold: Hold) -> list[Judged]:
         """What is found in this process; of long texts on another thread, for the loop would stand still. Resolves the
         hold.
         """
         judged: list[Judged] | None = None
         try:
             judged = await self._gate.safety.beside_loop(
-                _weigh(texts), lambda: [self._read_one(visit, text) for text in texts]
+                _weigh(texts), lambda: [self._read_one(text, policy, lists) for text in texts]
             )
         finally:
             _resolve(hold, texts, whole=judged is not None)
         return judged
 
-    def _read_one(self, visit: Visit, text: str) -> Judged:
-        policy, reading = _policy(visit), self._classifier.read(text)
-        verdict = with_listed(self._classifier.verdict(reading), text, policy, visit.snapshot.lists)
+    def _read_one(self, text: str, policy: Policy, lists: Lists) -> Judged:
+        reading = self._classifier.read(text)
+        verdict = with_listed(self._classifier.verdict(reading), text, policy, lists)
         return Judged(_held(policy, verdict), dict(zip(HEADS, reading.scores, strict=True)))
 
     # --- a judge ---------------------------------------------------------------------------------------------

@@ -131,7 +131,7 @@ class ChatPipeline:
         stands = False
         try:
             answer = await attempts.first(work.complete)
-            attempts.close_whole()
+            attempts.close()
             usage = self._meter(answer, call)
             try:
                 heard = watch.hear_at_once(answer.reply, native=answer.native)

@@ -27,7 +27,7 @@ from tollhouse.gateway.attempts import Attempts
 from tollhouse.gateway.carried import JSON, Answer, Carried, Wanted, refuse_error
 from tollhouse.gateway.drains import drained
 from tollhouse.gateway.gate import Gate, Visit
-from tollhouse.gateway.hosts import refuse_hosts
+from tollhouse.gateway.hosts import refuse_chosen_host
 from tollhouse.gateway.idempotency import fingerprint, fingerprint_form
 from tollhouse.gateway.needs import Needs, cap_body, form_needs, relay_needs
 from tollhouse.gateway.relay_meter import RelayMeter
@@ -118,7 +118,7 @@ class RelayPipeline:
         principal, body = await gate.receive(exchange)
         visit = gate.admit(exchange, principal, kind.path)
         try:
-            refuse_hosts(exchange.headers, exchange.query)
+            refuse_chosen_host(exchange)
             call = _read(kind, exchange, body)
             exchange.release_body()
             seed = random.getrandbits(64)

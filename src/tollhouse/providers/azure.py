@@ -85,7 +85,7 @@ class Azure:
         """As OpenAI's, at the deployment's address."""
         encoded = OPENAI.encode_chat(call, target, cap)
         path = self._addresses.of(target.host).path(CHAT, target.model)
-        return Encoded(encoded.outgoing.at(path), encoded.losses)
+        return Encoded(encoded.outgoing.but(path=path), encoded.losses)
 
     def decode_chat(self, call: ChatCall, target: Target) -> ChatReader:
         """A decoder for one answer."""
@@ -96,7 +96,7 @@ class Azure:
         if kind in _ABSENT:
             raise UpstreamModelMissing(f"Azure OpenAI has no endpoint for {kind}.", status=404)
         outgoing = OPENAI.encode_relay(kind, content_type, body, target)
-        return outgoing.at(self._addresses.of(target.host).path(kind, target.model))
+        return outgoing.but(path=self._addresses.of(target.host).path(kind, target.model))
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFault:
         """Azure's own codes; all else as OpenAI's."""

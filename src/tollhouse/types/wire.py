@@ -35,9 +35,13 @@ class Outgoing:
         self.headers = headers
         self.body = body
 
-    def at(self, path: str) -> "Outgoing":
-        """The same request at another path."""
-        return Outgoing(self.method, path, self.headers, self.body)
+    def but(
+        self, *, method: str = "", path: str = "", headers: tuple[tuple[str, str], ...] | None = None
+    ) -> "Outgoing":
+        """The same request, with some of it changed."""
+        return Outgoing(
+            method or self.method, path or self.path, self.headers if headers is None else headers, self.body
+        )
 
     def __repr__(self) -> str:
         """Without the credential in the headers and the prompt in the body."""
