@@ -21,6 +21,14 @@ DAMAGE: dict[str, tuple[list[str], set[tuple[str, str, str]]]] = {
         ],
         {("I1 conservation", "posting", "99")},
     ),
+    "as many entries of nothing as movements": (
+        [
+            "INSERT INTO posting SELECT id + 91, 1, 5 FROM movement UNION ALL SELECT id + 91, 2, -5 FROM movement",
+            "UPDATE account SET posted = posted + 20 WHERE id = 1",
+            "UPDATE account SET posted = posted - 20 WHERE id = 2",
+        ],
+        {("I1 conservation", "posting", "99")},
+    ),
     "a movement without entries": (
         [
             "INSERT INTO movement (id, kind, at, actor, reason) VALUES (99, 'grant', 1, 'eve', 'x')",
@@ -102,6 +110,10 @@ DAMAGE: dict[str, tuple[list[str], set[tuple[str, str, str]]]] = {
             f"UPDATE account SET posted = posted + 503 WHERE id = {REVENUE}",
         ],
         {("I5 one charge", "charge", "99")},
+    ),
+    "a charge of nothing": (
+        [f"INSERT INTO charge VALUES (6, 1, {ACME}, {REVENUE}, 0)"],
+        {("I5 one charge", "charge", "6")},
     ),
     "a hold is given back twice": (
         [
@@ -240,6 +252,15 @@ DAMAGE: dict[str, tuple[list[str], set[tuple[str, str, str]]]] = {
         ],
         {("I10 no free success", "hold", "5"), ("I25 three ways", "usage_day", f"day {DAY + 1}, key 6")},
     ),
+    "one charge of all is left": (
+        [
+            "DELETE FROM charge WHERE hold <> 7",
+            f"UPDATE account SET posted = posted + 1500503 WHERE id = {ACME}",
+            f"UPDATE account SET posted = posted + 70000 WHERE id = {DEFAULT_ORG}",
+            f"UPDATE account SET posted = posted - 1570503 WHERE id = {REVENUE}",
+        ],
+        {("I10 no free success", "hold", "1"), ("I25 three ways", "usage_day", KEYS_DAY)},
+    ),
     # --- I11, I12: one request, one hold, one answer
     "an answer is kept that nobody held for": (
         ["UPDATE idempotency SET request_id = 'req_99'"],
@@ -279,6 +300,10 @@ DAMAGE: dict[str, tuple[list[str], set[tuple[str, str, str]]]] = {
     "attempts that cannot be read": (
         ["UPDATE hold SET attempts = '[' WHERE id = 6"],
         {("I20 sane numbers", "hold", "6")},
+    ),
+    "attempts of which some have a cost break off": (
+        ["UPDATE hold SET attempts = substr(attempts, 1, length(attempts) - 1) WHERE id = 3"],
+        {("I20 sane numbers", "hold", "3")},
     ),
     # --- I21: once per event
     "an event is credited twice": (

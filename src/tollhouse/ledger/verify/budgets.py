@@ -54,7 +54,7 @@ class Budgets(Part):
         for node, period, zone in self.reader.rows(_BUDGETS):
             try:
                 ZoneInfo(zone or "UTC")
-            except (ZoneInfoNotFoundError, ValueError):
+            except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a folder of zones
                 yield Finding(SPENT, "node", str(node), "a zone that there is", f"{zone}")
             else:
                 self._periods[node] = (period or "total", zone or "UTC")
