@@ -124,21 +124,27 @@ def test_of_several_wrong_rows_the_first_is_named(tmp_path: Path) -> None:
 # --- prices --------------------------------------------------------------------------------------------------------
 
 
-def test_a_sum_beyond_64_bits_is_judged_to_the_last_nano_usd(tmp_path: Path) -> None:
-    """The most tokens, images and prices of which a database could add up some, but not all."""
+@pytest.mark.parametrize(
+    ("rate", "image", "request_pico"),
+    [(2**34, 2**40, 2**60), (2**36, 0, 0), (1, 2**44, 0), (2**33, 2**40, 2**62 - 2000)],
+)
+def test_a_sum_beyond_64_bits_is_judged_to_the_last_nano_usd(
+    tmp_path: Path, rate: int, image: int, request_pico: int
+) -> None:
+    """The most tokens and images, at prices of which a database could add up some, but not all."""
+    write_books(tmp_path / "db")
     tokens, images = 2**26, 2**20
-    text = body("free", rates(2**34, 2**34), image=2**40, request=2**60, source="free", free=True)
-    due = -(-(7 * tokens * 2**34 + images * 2**40 + 2**60) // 1000)
-    counted = ", ".join(f"{name} = {tokens}" for name in CLASSES)
+    pico = 7 * tokens * rate + images * image + request_pico
+    request_pico += 1000 * (-(-pico // 1000) % 2 == 0)
+    due = -(-(7 * tokens * rate + images * image + request_pico) // 1000)
+    prices = rates(rate, rate, output=0)
+    prices |= {"output_audio": rate, "reasoning": rate}
+    text = body("free", prices, image=image, request=request_pico, source="free", free=True)
+    usage = {**dict.fromkeys(CLASSES, tokens), "images": images}
+    assert due % 2 == 1
     assert due > 2**53
-    for wrong in (-1, 0, 1):
-        (tmp_path / "db").unlink(missing_ok=True)
-        found = findings(
-            tmp_path,
-            f"UPDATE price SET body = '{text}' WHERE id = 3",
-            f"UPDATE hold SET {counted}, images = {images}, amount = 0, clipped = {due + wrong} WHERE id = 6",
-        )
-        assert ("recomputable" in {one.check.name for one in found}) is bool(wrong)
+    for wrong in range(-3, 4):
+        assert mispriced(tmp_path / "db", text, usage, due + wrong) is bool(wrong)
 
 
 def mispriced(path: Path, body_text: str, usage: dict[str, int], charge: int) -> bool:
@@ -220,3 +226,46 @@ def test_a_prompt_charged_by_another_tier_is_found(tmp_path: Path) -> None:
             usage = {**dict.fromkeys(CLASSES, 0), "input": 200, name: count}
             charges = (200 + count, 2 * (200 + count))
             assert [mispriced(tmp_path / "db", text, usage, charge) for charge in charges] == [not low, low]
+
+
+def test_tiers_may_stand_in_any_order(tmp_path: Path) -> None:
+    """The one with the most tokens that the prompt is above counts."""
+    write_books(tmp_path / "db")
+    tiers = [{"above_tokens": above, "rates": rates(above * 10, 0)} for above in (400, 200, 600)]
+    text = body("free", rates(1_000, 0), source="free", free=True, tiers=tiers)
+    for prompt, rate in ((200, 1_000), (201, 2_000), (400, 2_000), (401, 4_000), (600, 4_000), (601, 6_000)):
+        for other in (1_000, 2_000, 4_000, 6_000):
+            charge = prompt * other // 1_000
+            assert mispriced(tmp_path / "db", text, {"input": prompt, "output": 0}, charge) is (other != rate)
+
+
+def test_a_charge_is_rounded_up_once_and_only_up(tmp_path: Path) -> None:
+    """A part of a nano-USD is a whole one, nothing is nothing, and what was clipped is a part of the price."""
+    write_books(tmp_path / "db")
+    text = body("free", rates(1, 0), source="free", free=True)
+    for count, due in ((0, 0), (1, 1), (999, 1), (1_000, 1), (1_001, 2)):
+        for charge in (0, 1, 2, 3, (count + 999) * 1_000):
+            assert mispriced(tmp_path / "db", text, {"input": count, "output": 0}, charge) is (charge != due)
+    damage(tmp_path / "db", "UPDATE hold SET clipped = 1 WHERE id = 6")
+    assert mispriced(tmp_path / "db", text, {"input": 2_000, "output": 0}, 3)
+
+
+@pytest.mark.parametrize("number", ["1.0", "-1", "true", '"1"', "null", str(2**62), str(2**70), "Infinity", "[]"])
+@pytest.mark.parametrize("place", ['"request":7', '"image":7', '"above_tokens":7', '"input":5', '"output":9'])
+def test_a_price_of_what_is_no_whole_number_is_named(tmp_path: Path, number: str, place: str) -> None:
+    """Wherever it stands in the version, and the walk goes on to its end."""
+    tiers = [{"above_tokens": 7, "rates": rates(1, 9)}]
+    text = body("free", rates(5, 6), tiers=tiers, image=7, request=7)
+    assert place in text
+    changed = text.replace(place, f"{place.partition(':')[0]}:{number}")
+    found = findings(tmp_path, f"UPDATE price SET body = '{changed}' WHERE id = 3")
+    assert [(one.table, one.expected) for one in found if one.check.name == "price versions"] == [
+        ("price", "a body that can be read")
+    ]
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "7", '""', '{"image":0,"request":0,"tiers":[7]}'])
+def test_a_price_that_lacks_what_it_is_reckoned_by_is_named(tmp_path: Path, text: str) -> None:
+    """Whatever else it is."""
+    found = findings(tmp_path, f"UPDATE price SET body = '{text}' WHERE id = 3")
+    assert [one.row for one in found if one.expected == "a body that can be read"] == ["3"]

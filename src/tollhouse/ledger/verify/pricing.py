@@ -82,7 +82,7 @@ class Pricing(Part):
             try:
                 price = json.loads(body)
                 rates = list(_rates(number, price))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except (ValueError, KeyError, TypeError) as error:
                 yield Finding(
                     PRICES, "price", str(number), "a body that can be read", f"{type(error).__name__}: {error}"
                 )
@@ -119,7 +119,7 @@ class Pricing(Part):
 def exact_nusd(price: dict[str, Any], tokens: dict[str, int], images: int) -> Fraction:
     """The price of a usage, unrounded. Reasoning tokens are among those of the output, and priced by their own rate."""
     rates, prompt = price["rates"], sum(tokens[name] for name in _PROMPT)
-    for tier in sorted(price["tiers"], key=lambda tier: int(tier["above_tokens"])):
+    for tier in sorted(price["tiers"], key=_above):
         if prompt > tier["above_tokens"]:
             rates = tier["rates"]
     reasoning = min(tokens["reasoning"], tokens["output"])
@@ -129,14 +129,23 @@ def exact_nusd(price: dict[str, Any], tokens: dict[str, int], images: int) -> Fr
 
 
 def _rates(number: int, price: dict[str, Any]) -> Iterator[tuple[int, ...]]:
-    """The rows of ``temp.rate`` of a version. Raises ValueError where a rate is no integer of 0 or more."""
-    steps = [(-1, price["rates"])]
-    steps += sorted(((tier["above_tokens"], tier["rates"]) for tier in price["tiers"]), key=lambda step: int(step[0]))
+    """The rows of ``temp.rate`` of a version. Raises ValueError where a number of it is no integer of 0 or more."""
     flat = (price["image"], price["request"])
-    for place, (above, named) in enumerate(steps):
-        below = steps[place + 1][0] if place + 1 < len(steps) else _FOREVER
-        rates = [named[name] for name in _CLASSES]
-        if any(type(rate) is not int or not 0 <= rate < _FOREVER for rate in (*rates, *flat)):
-            raise ValueError("a rate that is no integer of 0 or more")
+    longer = [(tier["above_tokens"], _listed(tier["rates"])) for tier in price["tiers"]]
+    steps = [(-1, _listed(price["rates"])), *longer]
+    stated = [*flat, *(above for above, _ in longer), *(rate for _, rates in steps for rate in rates)]
+    if any(type(one) is not int or not 0 <= one < _FOREVER for one in stated):
+        raise ValueError("a number that is no integer of 0 or more")
+    steps.sort()
+    for (above, rates), (below, _) in zip(steps, [*steps[1:], (_FOREVER, [])], strict=True):
         small = max(rates) <= _SMALL_RATE and flat[0] <= _SMALL_IMAGE and flat[1] <= _SMALL_REQUEST
         yield (number, above, below, *rates, *flat, int(small))
+
+
+def _above(tier: dict[str, Any]) -> int:
+    above: int = tier["above_tokens"]
+    return above
+
+
+def _listed(rates: dict[str, int]) -> list[int]:
+    return [rates[name] for name in _CLASSES]
