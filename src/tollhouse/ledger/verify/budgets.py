@@ -32,7 +32,8 @@ _GIVEN_BACK = """
     WHERE movement.id > ? AND movement.id <= ? AND movement.kind = 'reversal' AND posting.amount > 0 GROUP BY 1, 2
 """
 _STORED = "SELECT node, window_start, amount FROM spend ORDER BY node, window_start"
-_TOTAL = date.min
+_TOTAL, _NO_DAY = date.min, date.max
+"""The label of a budget that counts in total, and that of a moment which no calendar has."""
 
 
 class Budgets(Part):
@@ -105,7 +106,7 @@ def _numbers(nodes: str) -> list[int]:
         read = json.loads(nodes)
     except ValueError:
         return []
-    return read if isinstance(read, list) else []
+    return [node for node in read if type(node) is int] if isinstance(read, list) else []
 
 
 def _named(node: int, start_s: int) -> str:
@@ -117,7 +118,10 @@ def window_label(at_s: int, period: str, zone: str) -> date:
     """The local date on which the window of a moment begins; one for all of them where it is ``total``."""
     if period == "total":
         return _TOTAL
-    day = datetime.fromtimestamp(at_s, ZoneInfo(zone)).date()
+    try:
+        day = datetime.fromtimestamp(at_s, ZoneInfo(zone)).date()
+    except (ValueError, OverflowError, OSError):
+        return _NO_DAY
     if period == "week":
         return day - timedelta(days=day.weekday())
     return day.replace(day=1) if period == "month" else day

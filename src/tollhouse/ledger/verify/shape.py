@@ -24,7 +24,7 @@ class Shape(Part):
 
     checks = (SOUND, GUARDS)
 
-    def __init__(self, reader: Reader, *, thorough: bool = False) -> None:
+    def __init__(self, reader: Reader, *, thorough: bool) -> None:
         super().__init__(reader)
         self._thorough = thorough
 

@@ -1,0 +1,155 @@
+"""The verifier's bounds, from both sides, and what it says of a row that breaks one."""
+# ruff: noqa: S608 - numbers and names of the tests themselves
+
+import time
+from pathlib import Path
+
+import apsw
+import pytest
+
+from tests.ledger.books import NOW_S, damage, write_books
+from tollhouse.ledger.verify.report import Finding, Report
+from tollhouse.ledger.verify.run import verify
+from tollhouse.stores.reader import open_reader
+
+
+def look(tmp_path: Path, *statements: str) -> Report:
+    """What the verifier says of the books after a change that nothing guarded."""
+    write_books(tmp_path / "db")
+    damage(tmp_path / "db", *statements)
+    with open_reader(tmp_path / "db") as reader:
+        return verify(reader, now_s=NOW_S)
+
+
+def named(report: Report, check: str) -> list[Finding]:
+    """The findings of a check, which are at most one."""
+    return [one for one in report.findings if one.check.name == check]
+
+
+@pytest.mark.parametrize(
+    ("column", "least", "most"),
+    [
+        ("progress", 0, 2**31),
+        ("amount", 0, 10**18),
+        ("clipped", 0, 10**18),
+        ("estimated", 0, 1),
+        ("interrupted", 0, 1),
+        ("opened_at", 0, 2**60),
+    ],
+)
+def test_a_number_of_a_hold_is_within_its_range(tmp_path: Path, column: str, least: int, most: int) -> None:
+    """Both ends are, and what is beyond them is said with the ends."""
+    for value, is_sane in ((least, True), (most, True), (least - 1, False), (most + 1, False)):
+        (tmp_path / "db").unlink(missing_ok=True)
+        found = named(look(tmp_path, f"UPDATE hold SET {column} = {value} WHERE id = 6"), "sane numbers")
+        told = [(one.row, one.expected, one.found) for one in found]
+        assert told == ([] if is_sane else [("6", f"{column} from {least} to {most}", f"{column} {value}")])
+
+
+@pytest.mark.parametrize("moment", [10**12, 2**60, -(2**63)])
+def test_a_moment_that_no_calendar_has_is_a_finding(tmp_path: Path, moment: int) -> None:
+    """Of a charge, or of a window: the walk goes on to its end."""
+    charged = look(tmp_path, f"UPDATE hold SET opened_at = {moment} WHERE id = 1")
+    assert [one.row for one in named(charged, "budgets")] == ["node 3, window_start 1772319600"]
+    (tmp_path / "db").unlink()
+    window = look(tmp_path, f"UPDATE spend SET window_start = {moment} WHERE node = 5 AND amount = 10001")
+    (found,) = named(window, "budgets")
+    assert (found.row, found.expected) == (f"node 5, window_start {moment}", "the first moment of a window")
+
+
+def test_a_hold_may_be_open_for_an_hour(tmp_path: Path) -> None:
+    """And not for a microsecond more."""
+    hour_ago = (NOW_S - 3600) * 1_000_000
+    assert look(tmp_path, f"UPDATE hold SET opened_at = {hour_ago} WHERE id = 4").findings == []
+    (tmp_path / "db").unlink()
+    (found,) = look(tmp_path, f"UPDATE hold SET opened_at = {hour_ago - 1} WHERE id = 4").findings
+    assert (found.row, found.expected) == ("4", f"open since {hour_ago} or later")
+    assert found.found == f"open since {hour_ago - 1}"
+
+
+def test_a_hold_on_another_chain_is_told_with_its_own(tmp_path: Path) -> None:
+    """The key and the payer that it says, and what its chain has."""
+    report = look(
+        tmp_path, "UPDATE hold SET key = 6 WHERE id = 6", "UPDATE usage_day SET key = 6 WHERE target LIKE '%free'"
+    )
+    (found,) = named(report, "holds on chains")
+    assert found.found == "key 6, payer 2, chain 1 [5,4,3,2] payer 2"
+    (tmp_path / "db").unlink()
+    (found,) = named(look(tmp_path, "UPDATE hold SET chain = 9 WHERE id = 6"), "holds on chains")
+    assert found.found == "key 5, payer 2, chain 9 that is not there"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [
+        *(
+            (text, "a list of nodes")
+            for text in ("7", "null", '"52"', "{}", "[]", "[[5]]", "[5,[2]]", '["5",2]', "[5.0,2]")
+        ),
+        ("[5,77,2]", "nodes that there are"),
+        ("[4,3,2]", "a key first, the organisation last"),
+        ("[5,4,3]", "a key first, the organisation last"),
+        ("[5,1,2]", "a key first, the organisation last"),
+        ("[5,6,2]", "a key first, the organisation last"),
+        ("[5,4,3,1]", "the organisation as the payer"),
+    ],
+)
+def test_a_chain_is_told_what_it_is_not(tmp_path: Path, nodes: str, expected: str) -> None:
+    """Whatever stands in its place, the walk goes on to its end."""
+    (found,) = named(look(tmp_path, f"UPDATE chain SET nodes = '{nodes}' WHERE id = 1"), "chains")
+    assert (found.row, found.expected, found.found) == ("1", expected, f"{nodes}, payer 2")
+
+
+def test_other_rows_of_the_audit_hide_nothing(tmp_path: Path) -> None:
+    """Those of other things, and one that cannot be read, neither stand for a movement's nor end the walk."""
+    others = (
+        "INSERT INTO audit VALUES (9, 1, 'ada', 'org.create', 'org_acme', '{}')",
+        "INSERT INTO audit VALUES (10, 1, 'ada', 'org.create', 'org_acme', '{')",
+    )
+    assert look(tmp_path, *others).findings == []
+    (tmp_path / "db").unlink()
+    (found,) = look(tmp_path, *others, "DELETE FROM audit WHERE detail = '{\"tx\": 9}'").findings
+    assert (found.row, found.found) == ("9", "topup by ")
+
+
+def test_only_who_asks_for_it_waits_for_the_whole_file(tmp_path: Path) -> None:
+    """Foreign keys and indexes are compared when that is asked for; the report says how long it all took."""
+    write_books(tmp_path / "db")
+    damage(tmp_path / "db", "INSERT INTO key_details (number, permission) VALUES (77, 'write')")
+    began = time.monotonic()
+    with open_reader(tmp_path / "db") as reader:
+        report = verify(reader, now_s=NOW_S)
+    assert report.findings == []
+    assert 0 < report.seconds <= time.monotonic() - began
+
+
+@pytest.mark.parametrize(
+    ("statements", "row", "expected", "found"),
+    [
+        (
+            [f"DROP TRIGGER {table}_kept_{number}" for table in ("movement", "hold", "charge") for number in (2, 1)],
+            "charge_kept_1",
+            "the trigger",
+            "nothing of this name",
+        ),
+        (["CREATE TABLE a_table (x)", "CREATE TABLE a_a (x)"], "a_a", "nothing of this name", "a table"),
+        (
+            ["DROP INDEX hold_open", "CREATE INDEX hold_open ON hold (id)\nWHERE state = 'x'"],
+            "hold_open",
+            "CREATE INDEX hold_open ON hold (id) WHERE state = 'open'",
+            "CREATE INDEX hold_open ON hold (id) WHERE state = 'x'",
+        ),
+    ],
+)
+def test_what_guards_the_ledger_is_told_in_full(
+    tmp_path: Path, statements: list[str], row: str, expected: str, found: str
+) -> None:
+    """What is missing, what is too much and what is another: the first by its name."""
+    write_books(tmp_path / "db")
+    db = apsw.Connection(str(tmp_path / "db"))
+    for statement in statements:
+        db.execute(statement)
+    db.close()
+    with open_reader(tmp_path / "db") as reader:
+        (guard,) = named(verify(reader, now_s=NOW_S), "append-only")
+    assert (guard.table, guard.row, guard.expected, guard.found) == ("sqlite_schema", row, expected, found)
