@@ -8,6 +8,7 @@ import apsw
 import pytest
 
 from tests.ledger.books import NOW_S, damage, write_books
+from tollhouse.ledger.verify import walk
 from tollhouse.ledger.verify.report import Finding, Report
 from tollhouse.ledger.verify.run import verify
 from tollhouse.stores.reader import open_reader
@@ -98,6 +99,37 @@ def test_a_chain_is_told_what_it_is_not(tmp_path: Path, nodes: str, expected: st
     """Whatever stands in its place, the walk goes on to its end."""
     (found,) = named(look(tmp_path, f"UPDATE chain SET nodes = '{nodes}' WHERE id = 1"), "chains")
     assert (found.row, found.expected, found.found) == ("1", expected, f"{nodes}, payer 2")
+
+
+def test_a_line_of_usage_is_told_by_what_differs(tmp_path: Path) -> None:
+    """The count and both its numbers; all of them are 0 of a line that nobody used."""
+    made_up = "INSERT INTO usage_day VALUES (1, 6, 'host/x', 'chat', {}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {})"
+    for counts, expected, told in (((3, 0), "requests 0", "requests 3"), ((0, 5), "charge 0", "charge 5")):
+        (tmp_path / "db").unlink(missing_ok=True)
+        (found,) = named(look(tmp_path, made_up.format(*counts)), "usage of a day")
+        assert (found.row, found.expected, found.found) == ("day 1, key 6, target host/x, kind chat", expected, told)
+    (tmp_path / "db").unlink()
+    (found,) = named(look(tmp_path, "DELETE FROM usage_day WHERE target = 'host/tiered'"), "usage of a day")
+    assert (found.expected, found.found) == ("requests 1, charge 503", "no line")
+    (tmp_path / "db").unlink()
+    assert look(tmp_path, made_up.format(0, 0)).findings == []
+
+
+def test_of_several_lines_the_first_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the order of their keys, in which order ever the walk has come by their holds."""
+    monkeypatch.setattr(walk, "SPAN_ROWS", 1)
+    report = look(tmp_path, "DELETE FROM usage_day WHERE target IN ('host/tiered', 'host/free')")
+    (found,) = named(report, "usage of a day")
+    assert found.row.endswith("target host/free, kind chat")
+    (tmp_path / "db").unlink()
+    report = look(tmp_path, "UPDATE usage_day SET charge = charge + 1 WHERE charge > 0")
+    (found,) = named(report, "three ways")
+    day = NOW_S // 86_400 - 3
+    assert (found.row, found.expected, found.found) == (
+        f"day {day}, key 5",
+        "charge 1500503, as entered",
+        "charge 1500505",
+    )
 
 
 def test_other_rows_of_the_audit_hide_nothing(tmp_path: Path) -> None:
