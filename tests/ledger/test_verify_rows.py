@@ -1,6 +1,7 @@
 """The verifier's bounds, from both sides, and what it says of a row that breaks one."""
 # ruff: noqa: S608 - numbers and names of the tests themselves
 
+import itertools
 import time
 from pathlib import Path
 
@@ -185,3 +186,23 @@ def test_what_guards_the_ledger_is_told_in_full(
     with open_reader(tmp_path / "db") as reader:
         (guard,) = named(verify(reader, now_s=NOW_S), "append-only")
     assert (guard.table, guard.row, guard.expected, guard.found) == ("sqlite_schema", row, expected, found)
+
+
+def test_spans_touch_and_cover_every_integer(tmp_path: Path) -> None:
+    """Each ends at a row, so many rows on; the first begins below all keys, the last ends above them."""
+    write_books(tmp_path / "db")
+    for query, ends in ((walk.NEXT_HOLD, [3, 6]), (walk.NEXT_MOVEMENT, [10])):
+        with open_reader(tmp_path / "db") as reader:
+            found = [(span.low, span.high) for span in walk.spans(reader, query, 3)]
+        edges = [-(2**63), *ends, 2**63 - 1]
+        assert found == list(itertools.pairwise(edges))
+
+
+def test_progress_is_the_share_of_rows_that_were_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of holds and movements together; it does not go beyond the whole."""
+    monkeypatch.setattr(walk, "SPAN_ROWS", 4)
+    write_books(tmp_path / "db")
+    shares: list[float] = []
+    with open_reader(tmp_path / "db") as reader:
+        verify(reader, now_s=NOW_S, progress=shares.append)
+    assert shares == [4 / 11, 8 / 11, 1, 1]

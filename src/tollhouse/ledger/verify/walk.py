@@ -15,7 +15,7 @@ SPAN_ROWS = 50_000
 _LEAST, _MOST = -(1 << 63), (1 << 63) - 1
 _SIZES = "SELECT count(*) FROM hold UNION ALL SELECT count(*) FROM movement"
 NEXT_HOLD = "SELECT id FROM hold WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?"
-_NEXT_MOVEMENT = "SELECT id FROM movement WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?"
+NEXT_MOVEMENT = "SELECT id FROM movement WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def walk(reader: Reader, parts: list[Part], progress: Callable[[float], None]) -
     for part in parts:
         yield from part.begin()
     done, rows = 0, sum(count for (count,) in reader.rows(_SIZES))
-    for table, query in (("hold", NEXT_HOLD), ("movement", _NEXT_MOVEMENT)):
+    for table, query in (("hold", NEXT_HOLD), ("movement", NEXT_MOVEMENT)):
         for span in spans(reader, query, SPAN_ROWS):
             for part in parts:
                 yield from part.holds(span) if table == "hold" else part.movements(span)
