@@ -66,7 +66,8 @@ def test_holds_name_their_key_and_organisation(books: Path) -> None:
 
 
 def test_movements_are_as_large_as_what_they_move(books: Path) -> None:
-    """One line each, with the sum of its positive entries."""
+    """One line each, with the sum of its positive entries; a reversal names the charge that it undoes here too."""
+    assert [row["reverses"] for row in as_csv(books, "tx")] == [""] * 7 + ["7"]
     assert [int(row["amount_nusd"]) for row in as_csv(books, "tx")] == [
         *(1_500_000, 503, 70_000, 40_001, 1_000_000, 7_000_000, 450, 30_000)
     ]

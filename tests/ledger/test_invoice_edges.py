@@ -249,12 +249,14 @@ def test_by_day_an_invoice_may_lack_days_and_models(books: Path) -> None:
 def test_a_span_of_each_table_takes_its_start_and_not_its_end(books: Path, table: str, column: str) -> None:
     """To the microsecond; without a span everything is there, whatever its time."""
     for name, number in (("movement", "id"), ("charge", "hold")):
-        damage(books, f"UPDATE {name} SET at = {number} * 10 - 20")  # noqa: S608 - names of this test
-    damage(books, "UPDATE hold SET opened_at = id * 10 - 20")
+        damage(books, f"UPDATE {name} SET at = {number} * 10")  # noqa: S608 - names of this test
+    damage(books, "UPDATE hold SET opened_at = id * 10")
     with open_reader(books) as reader:
-        some = {row[column] for row in read_rows(reader, table, (30, 80))}
+        charged = {row[column] for row in read_rows(reader, table, (20, 70))}
+        posted = {row[column] for row in read_rows(reader, table, (80, 110))}
         everything = {row[column] for row in read_rows(reader, table)}
-    assert some == ({5, 6, 7} if table == "holds" else {5, 7, 8, 9})
+    assert charged == ({2, 3, 4, 5, 6} if table == "holds" else {2, 5})
+    assert posted == (set() if table == "holds" else {8, 9, 10})
     assert {1, 2, 7} <= everything
 
 

@@ -13,6 +13,7 @@ from tollhouse.ledger.verify import walk
 from tollhouse.ledger.verify.report import Finding, Report
 from tollhouse.ledger.verify.run import verify
 from tollhouse.stores.reader import open_reader
+from tollhouse.stores.schema import MIGRATIONS
 
 
 def look(tmp_path: Path, *statements: str) -> Report:
@@ -116,6 +117,16 @@ def test_a_line_of_usage_is_told_by_what_differs(tmp_path: Path) -> None:
     assert look(tmp_path, made_up.format(0, 0)).findings == []
 
 
+@pytest.mark.parametrize("rows", [1, 50_000])
+def test_movements_without_entries_are_named_however_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """Though as many have entries as a span has rows."""
+    monkeypatch.setattr(walk, "SPAN_ROWS", rows)
+    (found,) = named(look(tmp_path, "DELETE FROM posting WHERE movement <> 8"), "conservation")
+    assert (found.table, found.row) == ("movement", "9")
+
+
 def test_of_several_lines_the_first_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the order of their keys, in which order ever the walk has come by their holds."""
     monkeypatch.setattr(walk, "SPAN_ROWS", 1)
@@ -206,3 +217,16 @@ def test_progress_is_the_share_of_rows_that_were_looked_at(tmp_path: Path, monke
     with open_reader(tmp_path / "db") as reader:
         verify(reader, now_s=NOW_S, progress=shares.append)
     assert shares == [4 / 11, 8 / 11, 1, 1]
+
+
+def test_an_empty_ledger_is_sound(tmp_path: Path) -> None:
+    """It is done with at once."""
+    db = apsw.Connection(str(tmp_path / "db"))
+    for number, script in enumerate(MIGRATIONS, start=1):
+        db.execute(script)
+        db.pragma("user_version", number)
+    db.close()
+    shares: list[float] = []
+    with open_reader(tmp_path / "db") as reader:
+        report = verify(reader, now_s=NOW_S, progress=shares.append)
+    assert (report.findings, set(report.counts.values()), shares) == ([], {0, 1}, [1, 1])
