@@ -1,6 +1,8 @@
 """Invoices, reconciliation and export at their edges: cells that lack, days that end, sums to the last unit."""
 
 import io
+import time
+from collections.abc import Iterator
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
@@ -55,6 +57,7 @@ def attempts(path: Path, hold: int, text: str, **columns: str) -> None:
         ("id,input tokens,prompt tokens\nx,5,7\n", "x", (5, None)),
         ("id,output tokens,completion tokens\nx,5,7\n", "x", (None, 5)),
         ("id,input tokens\nx\n", "x", (None, None)),
+        ("id,model,date,cost\nx\n", "x", (None, None)),
         ("id,uncached input tokens,input cached tokens\nx,5\n", "x", (5, None)),
         (",id,output tokens\n,x,\n", "x", (None, None)),
         ("id,output tokens\n,5\n", None, (None, 5)),
@@ -124,6 +127,36 @@ def test_a_cost_may_differ_by_its_rounding_and_ours(books: Path, nano: int, *, d
     """One nano-USD that we have rounded up by, and half of the last decimal of theirs; no more, either way."""
     found = differing(compare(books, f"id,cost\nup-1,0.00{nano}\n"))
     assert (("cost", "up-1") in found) is differs
+
+
+@pytest.mark.parametrize(("clipped", "differs"), [(210_004, False), (210_003, True)])
+def test_a_cost_at_the_very_end_of_what_rounding_hides_does_not_differ(
+    books: Path, clipped: int, *, differs: bool
+) -> None:
+    """Six nano-USD apart, of which five are half of their last decimal and one is ours."""
+    damage(books, f"UPDATE hold SET clipped = {clipped} WHERE id = 1")  # noqa: S608 - a number
+    found = differing(compare(books, "id,cost\nup-1,0.00171001\n"))
+    assert (("cost", "up-1") in found) is differs
+
+
+@pytest.fixture
+def _in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The machine's clock is nine hours ahead of UTC."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_in_tokyo")
+def test_days_are_those_of_utc_wherever_the_machine_is(books: Path) -> None:
+    """Of the invoice and of the ledger: the first second and the last of a day are both on it."""
+    first, last = MARCH_29 * 1_000_000, MARCH_29 * 1_000_000 + DAY_US - 1
+    damage(books, f"UPDATE hold SET opened_at = {first} WHERE id = 1")  # noqa: S608 - a number
+    damage(books, f"UPDATE hold SET opened_at = {last} WHERE id = 2")  # noqa: S608 - a number
+    text = "date,model,output tokens\n2026-03-29T00:00:00,plain,4000\n1774828799,tiered,20\n2026-03-29,free,20\n"
+    assert differing(compare(books, text)) == set()
 
 
 @pytest.mark.parametrize(
