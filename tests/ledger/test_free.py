@@ -70,6 +70,15 @@ async def test_what_may_cost_something_waits(tmp_path: Path) -> None:
             assert waits(hold.durable())
 
 
+async def test_a_single_nano_usd_is_waited_for(tmp_path: Path) -> None:
+    """The least that may be charged is money too."""
+    async with opened(tmp_path) as bench:
+        await bench.credit(1)
+        hold = bench.reserve(1)
+        assert waits(hold.durable())
+        hold.release()
+
+
 @pytest.mark.parametrize("end", ["settled", "released"])
 async def test_what_cost_the_operator_waits(tmp_path: Path, end: str) -> None:
     """A free answer after an attempt that was paid for, or a judge that was: the cost is money."""

@@ -201,6 +201,25 @@ async def test_nothing_new_is_promised_while_the_store_fails() -> None:
     assert refused.value.headers == {"retry-after": "1"}
 
 
+async def test_who_comes_while_the_store_fails_waits_for_it() -> None:
+    """Nobody is told of a fault before their patience has ended, and a store that comes back is in time."""
+    journal, _ = begun()
+    journal.fail(DOWN)
+    waiter = await waiting(journal, journal.append(account(1)))
+    assert not waiter.done()
+    journal.land(1, {})
+    await waiter
+
+
+async def test_what_is_deferred_before_the_start_goes_with_it() -> None:
+    """There is no loop yet that could write it down later."""
+    hand = Hand()
+    journal = Journal(hand)
+    journal.defer(account(1))
+    journal.start()
+    assert (hand.kicks, journal.take()) == (1, [account(1)])
+
+
 async def test_patience_is_counted_from_the_first_failure_in_a_row() -> None:
     """A waiter is told after that time and not before; a success in between begins it anew."""
     journal, _ = begun()

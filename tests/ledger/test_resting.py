@@ -105,6 +105,6 @@ async def test_progress_is_of_a_row_that_is_there(tmp_path: Path) -> None:
         await bench.credit(100_000)
         hold = bench.reserve(1_000)
         hold.progress(bid(1_000), 5, 7)
-        await bench.landed()
+        await bench.journal.durable(bench.journal.appended)
         assert bench.rows("SELECT progress, input FROM hold") == [(7, 5)]
         hold.release()
