@@ -113,6 +113,9 @@ async def test_a_deferred_group_is_written_in_the_end() -> None:
     journal.land(1, {})
     await asyncio.sleep(1.5 * LONG_REST_S)
     assert hand.kicks == 1
+    journal.defer(account(4))
+    await asyncio.sleep(1.5 * LONG_REST_S)
+    assert hand.kicks == 2
 
 
 async def test_a_group_that_nobody_waits_for_is_written_after_a_rest() -> None:
@@ -139,7 +142,11 @@ async def test_a_journal_that_starts_with_nothing_calls_nobody() -> None:
     assert hand.kicks == 0
     journal = Journal(hand)
     journal.append(account(1))
+    journal.flush()
+    called: list[int] = []
+    assert journal.later(0, lambda: called.append(1)) is False
     await asyncio.sleep(0.05)
+    assert called == []
     assert hand.kicks == 0
     journal.start()
     assert hand.kicks == 1
