@@ -157,6 +157,17 @@ async def test_a_writer_that_is_stopped_has_not_died(tmp_path: Path) -> None:
     store.close()
 
 
+async def test_a_disk_that_hangs_keeps_no_process_alive(tmp_path: Path) -> None:
+    """The writer's thread ends with the program, whatever it is waiting for."""
+    store = SqliteStore(tmp_path / "ledger.db")
+    journal = Journal(WriterThread(store))
+    before = set(threading.enumerate())
+    journal.start()
+    assert [thread.daemon for thread in threading.enumerate() if thread not in before] == [True]
+    await journal.stop()
+    store.close()
+
+
 async def test_a_writer_that_was_never_started_stops(tmp_path: Path) -> None:
     """A program that fails before it has begun can still be ended."""
     store = SqliteStore(tmp_path / "ledger.db")
