@@ -2,6 +2,7 @@
 # ruff: noqa: S608 - numbers and names of the tests themselves
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -164,11 +165,11 @@ def test_a_class_of_tokens_that_was_charged_in_another_way_is_found(tmp_path: Pa
     """One that was given back in place of charged, one that was left out, one whose rate was taken for a divisor."""
     write_books(tmp_path / "db")
     prices = {name: 2_000 + 1_000 * place for place, name in enumerate(CLASSES)}
-    text = body("free", prices, source="free", free=True, image=50_000_000, request=7_000_000)
+    text = body("free", prices, source="free", free=True, image=5_000_000, request=7_000_000)
     usage = {name: 60_000 - 2_000 * place for place, name in enumerate(CLASSES)} | {"images": 300}
     terms = {name: usage[name] * prices[name] for name in CLASSES}
     terms["output"] -= usage["reasoning"] * prices["output"]
-    terms |= {"images": 300 * 50_000_000, "request": 7_000_000}
+    terms |= {"images": 300 * 5_000_000, "request": 7_000_000}
     due = sum(terms.values()) // 1000
     assert not mispriced(tmp_path / "db", text, usage, due)
     for name, term in terms.items():
@@ -205,14 +206,21 @@ def test_a_charge_by_another_versions_rates_is_found(tmp_path: Path) -> None:
     assert mispriced(tmp_path / "db", text, {"input": 10, "output": 20}, 10 * 100 + 20 * 200)
 
 
-def test_images_beyond_64_bits_are_judged_too(tmp_path: Path) -> None:
-    """As many as a row may say, at a price that no database could multiply them by."""
+@pytest.mark.parametrize(
+    ("usage", "prices"),
+    [({"images": 2**31, "output": 0}, {"image": 2**40}), ({"output": 2**31}, {"rates": rates(0, 2**33 - 2)})],
+)
+def test_what_floating_point_makes_of_a_large_sum_is_found(
+    tmp_path: Path, usage: dict[str, int], prices: dict[str, Any]
+) -> None:
+    """As many images or tokens as a row may say, at prices whose sum no 64 bits hold."""
     write_books(tmp_path / "db")
-    text = body("free", rates(0, 0), image=2**40 + 1, source="free", free=True)
-    due = -(-(2**31 * (2**40 + 1)) // 1000)
-    assert not mispriced(tmp_path / "db", text, {"input": 0, "output": 0, "images": 2**31}, due)
-    for wrong in (due - 1, due + 1):
-        assert mispriced(tmp_path / "db", text, {"input": 0, "output": 0, "images": 2**31}, wrong)
+    text = body("free", source="free", free=True, **{"of": rates(0, 0)} | prices)
+    pico = max(usage.values()) * (prices["image"] if "image" in prices else 2**33 - 2)
+    due, rounded = -(-pico // 1000), int((float(pico) + 999) / 1000)
+    assert due != rounded
+    assert not mispriced(tmp_path / "db", text, {"input": 0, **usage}, due)
+    assert mispriced(tmp_path / "db", text, {"input": 0, **usage}, rounded)
 
 
 def test_a_prompt_charged_by_another_tier_is_found(tmp_path: Path) -> None:
