@@ -9,6 +9,7 @@ import pytest
 
 from tests.ledger.kit import eventually
 from tollhouse.errors import StorageUnavailable
+from tollhouse.ledger import journal as journal_module
 from tollhouse.ledger.journal import MAX_BATCH, Journal, WriterThread
 from tollhouse.stores.protocol import Batch, Call
 from tollhouse.stores.sqlite import SqliteStore
@@ -93,12 +94,28 @@ async def test_a_failing_store_is_tried_again_at_growing_distances(tmp_path: Pat
     await eventually(lambda: len(store.at) >= 4)
     pauses = [after - before for before, after in zip(store.at, store.at[1:], strict=False)]
     assert all(pause >= least for pause, least in zip(pauses, (0.02, 0.05, 0.1), strict=False))
+    assert max(pauses[:2]) < 0.9
     assert journal.failing is not None
     await asyncio.wait_for(journal.stop(), 1)
     tries = len(store.at)
     assert not journal._writer._runner.is_alive()  # type: ignore[attr-defined]
     await asyncio.sleep(0.3)
     assert len(store.at) == tries
+    store.close()
+
+
+async def test_a_store_may_fail_for_longer_than_pauses_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last pause is made again and again, and what waited is written in the end."""
+    monkeypatch.setattr(journal_module, "_RETRY_S", (0.001, 0.002))
+    store = Slow(tmp_path / "ledger.db")
+    store.failing = True
+    journal = Journal(WriterThread(store))
+    journal.start()
+    waiter = await waiting(journal, journal.append(account(1)))
+    await eventually(lambda: len(store.at) >= 6)
+    store.failing = False
+    await asyncio.wait_for(waiter, 5)
+    await journal.stop()
     store.close()
 
 
