@@ -8,6 +8,7 @@ import pytest
 
 from tests.ledger.kit import NOON_US, Bench, Counted, opened, plant, price, read_nodes
 from tests.ledger.test_free import Stuck, hold_free
+from tests.ledger.test_journal_steps import Hand
 from tollhouse.errors import StorageUnavailable
 from tollhouse.ledger.journal import REST_S, Journal
 from tollhouse.ledger.ledger import Ledger
@@ -71,4 +72,19 @@ async def test_a_ledger_whose_holds_are_all_written_is_still(tmp_path: Path) -> 
     assert hold_free(ledger).open
     await asyncio.sleep(10 * REST_S)
     assert journal.rests == 2
+    store.close()
+
+
+async def test_holds_that_are_asked_to_be_written_wait_for_nothing(tmp_path: Path) -> None:
+    """The writer is called for them there and then."""
+    store = SqliteStore(tmp_path / "ledger.db")
+    store.write_now(lambda db: plant(db, {}))
+    hand = Hand()
+    ledger = Ledger(store, Journal(hand), Counted(), lambda: NOON_US)
+    ledger.prime(read_nodes(store))
+    ledger.journal.start()
+    assert hold_free(ledger).open
+    kicks = hand.kicks
+    ledger.write_holds()
+    assert hand.kicks == kicks + 1
     store.close()
