@@ -169,3 +169,14 @@ def test_free_models_that_nobody_knows_share_one_version() -> None:
     assert invented[0].digest == invented[1].digest
     assert invented[0].model == EVERY_MODEL
     assert PriceBook().of(local(Prices(), "catalogue"), 0).model == "m"
+
+
+def test_a_bound_is_of_the_dearest_that_a_request_can_meet() -> None:
+    """Of audio unless it is said that there is none, and of images where there are some; what is left buys as much."""
+    version = made(Prices(input=1_000, output=2_000, input_audio=5_000, output_audio=7_000, image=11_000))
+    assert version.bound(10, 20) == 10 * 5 + 20 * 7
+    assert version.bound(10, 20, 3) == 10 * 5 + 20 * 7 + 3 * 11
+    assert version.bound(10, 20, audio=False) == 10 + 20 * 2
+    assert version.affordable_output(10, 190) == 20
+    assert version.affordable_output(10, 190, 2) == 10
+    assert version.affordable_output(10, 190, audio=False) == 90
