@@ -2,10 +2,12 @@
 
 from decimal import Decimal
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tollhouse.ledger.prices import make_price
+from tollhouse.ledger.prices import free_price, make_price
 from tollhouse.ledger.shares import REPLAY, share_of
 from tollhouse.types.calls import Prices, PriceTier, Usage
 
@@ -42,3 +44,21 @@ def test_a_version_has_its_own_body() -> None:
     assert whole.source == REPLAY
     assert whole.digest != PRICE.digest
     assert share_of(PRICE.body, Decimal(1)) is whole
+
+
+def test_each_price_of_a_share_is_its_own_part_rounded_up() -> None:
+    """Of every class, in every tier, of images and of requests."""
+    assert PRICE is not None
+    half = share_of(PRICE.body, Decimal("0.5"))
+    assert (half.rates.input, half.rates.cache_read, half.rates.output) == (1_500_001, 4, 7_500_000)
+    assert (half.tiers[0].rates.input, half.tiers[0].rates.output, half.tiers[0].above_tokens) == (3, 5, 100)
+    assert (half.image, half.request, half.source, half.free) == (6, 7, REPLAY, False)
+
+
+def test_a_share_is_free_where_the_price_is_or_nothing_is_asked() -> None:
+    """And where there is no price at all, there is no share of one."""
+    assert PRICE is not None
+    assert share_of(PRICE.body, Decimal(0)).free
+    assert share_of(free_price("up", "m").body, Decimal("0.5")).free
+    with pytest.raises(msgspec.ValidationError):
+        share_of('{"host":"up"}', Decimal("0.5"))

@@ -60,13 +60,15 @@ class Cover:
     seconds: dict[str, float]
 
     def tests(self, mutant: Mutant) -> list[str]:
-        """The tests that come by a mutant; for what runs when a module is imported, all that use the module."""
+        """The tests that come by a mutant; for what runs when a module is imported, all that use the module, and for a
+        module of nothing else simply all.
+        """
         lines = self.lines.get(mutant.path, {})
         first, last = mutant.lines
         reached = [lines[line] for line in range(first, last + 1) if line in lines]
         found = {test for tests in reached for test in tests}
         if reached and not found:
-            found = {test for tests in lines.values() for test in tests}
+            found = {test for tests in lines.values() for test in tests} or set(self.seconds)
         return sorted(found, key=lambda test: self.seconds[test])
 
 
