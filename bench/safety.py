@@ -2,6 +2,7 @@
 
     python -m bench.safety [--rounds N] [--profile]
 
+What is known of a word is kept, so the first rows tell pages that are new from pages of words that were met before.
 No sockets. Figures are microseconds of CPU, the least of all rounds, and nanoseconds per character. The texts are
 benign English; the hostile ones are what a filter of this kind is attacked with, of two sizes, so that anything that
 grows faster than the text shows.
@@ -14,6 +15,7 @@ import pstats
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from importlib.resources import files
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -68,6 +70,9 @@ HOSTILE: Mapping[str, Callable[[int], str]] = MappingProxyType(
         "a mark on every letter": lambda size: "e\u0301" * (size // 2),
         "base64 of prose": lambda size: b64encode(prose(size).encode()).decode()[:size],
         "base64 of bytes": lambda size: b64encode(bytes(range(256)) * (size // 256 + 1)).decode()[:size],
+        "words nobody has used": lambda size: " ".join(f"{place * 7919 % 999983:x}q" for place in range(size // 6))[
+            :size
+        ],
         "short runs of base64": lambda size: ((b64encode(prose(18).encode()).decode() + " ") * (size // 25 + 1))[:size],
         "alternating scripts": lambda size: "a\u0431" * (size // 2),
         "deep expansions (U+FDFA)": lambda size: "\ufdfa" * size,
@@ -101,9 +106,32 @@ def streamed(classifier: Classifier, text: str) -> Reading:
     return reader.finish()
 
 
+def pages(characters: int) -> list[str]:
+    """The documentation that ships with Tollhouse, in texts of that length: some 100,000 words, as people write."""
+    folder = files("tollhouse").joinpath("docs")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".md"))
+    whole = "".join(folder.joinpath(name).read_text("utf-8") for name in names)
+    return [whole[start : start + characters] for start in range(0, len(whole) - characters, characters)]
+
+
+def first_and_again(characters: int) -> tuple[float, float]:
+    """What one of `pages` takes on the mean, of a classifier that has seen nothing yet and of one that has seen all."""
+    texts, classifier = pages(characters), Classifier.load()
+    took = []
+    for _ in range(3):
+        began = time.process_time()
+        for text in texts:
+            classifier.judge(text)
+        took.append((time.process_time() - began) / len(texts) * 1e6)
+    return took[0], min(took[1:])
+
+
 def ordinary(classifier: Classifier, rounds: int) -> list[Cost]:
     """Benign texts of several sizes: whole with the verdict, and in tokens."""
     costs = []
+    for size in (SHORT, LONG):
+        first, again = first_and_again(size)
+        costs += [Cost("page, new", size, first), Cost("page, of words known", size, again, TARGETS_US[size])]
     for size in (SHORT, LONG, 8_000, 32_000, FILE):
         text = prose(size)
         took = least_us(lambda text=text: classifier.judge(text), rounds)  # type: ignore[misc]

@@ -10,6 +10,10 @@ from typing import Any
 from data import Rows
 from evaluate import HARMS
 
+from tollhouse.safety.features import BITS
+from tollhouse.safety.weights import BLOCK
+from tollhouse.safety.windows import LONG
+
 PUBLISHED = (
     ("OpenAI moderation API (2023)", "0.856", "Llama Guard paper, arXiv 2312.06674, table 2"),
     ("Llama Guard 1 (7B), zero-shot", "0.847", "the same"),
@@ -38,16 +42,16 @@ FAMILIES = (
 TEXT = """\
 # The local safety classifier: model card
 
-`local-ngram-v1` ships in the package and judges every prompt and every answer in the gateway's own process, with numpy
+`local-words-v1` ships in the package and judges every prompt and every answer in the gateway's own process, with Python
 and nothing else. It is fast and always there. It is not as good as a large moderation model: use it to annotate, and to
 block only what is clear. [Stronger judges](safety.md) can be added.
 
 | | |
 |---|---|
-| file | `safety/data/weights.npz`, {size:,} bytes, SHA-256 `{digest}` |
-| kind | linear, on hashed features: every five letters in a row, every word, every pair of words; 131,072 buckets |
+| file | `safety/data/weights.bin`, {size:,} bytes, SHA-256 `{digest}` |
+| kind | linear, on hashed features: words, five and six letters in a row, two words in a row; {buckets:,} buckets |
 | heads | `hate` (with harassment), `self_harm`, `sexual`, `violence`, `jailbreak`; `profanity` is a list of words |
-| window | one, two, four and eight blocks of 128 characters; a text is as bad as its worst window |
+| window | {block} words, and {window}; a text is as bad as its worst window |
 | languages | **English only** |
 | trained by | `scripts/train-safety DATA`: the same data, packages and machine give the same bytes |
 
@@ -158,8 +162,7 @@ AILuminate) on which a test checks the weights again. The list of swear words is
   much that a person would see at once.
 - Texts of a few words: they are little evidence. Of {everyday} everyday ones {everyday_low:.1%} are told low or higher,
   {everyday_medium:.1%} medium or higher, {everyday_high:.1%} high.
-- Knowing at once what base64 says: in a stream it is judged up to 384 decoded characters (some 510 of base64) behind
-  the characters that count as judged. At the end of the text all of it was judged.
+- Knowing what base64 says that is shorter than 24 letters, or broken into such pieces.
 - Languages other than English, images, audio, or code that does harm.
 - Finding material that is illegal to have. It was trained on none.
 """
@@ -177,6 +180,9 @@ def write_card(file: Path, figures: dict[str, Any], rows: Rows, weights: bytes) 
     file.write_text(
         TEXT.format(
             size=len(weights),
+            buckets=1 << BITS,
+            block=BLOCK,
+            window=LONG * BLOCK,
             digest=hashlib.sha256(weights).hexdigest(),
             openai_rows=crossed["any"]["rows"],
             openai_positive=crossed["any"]["positive"],

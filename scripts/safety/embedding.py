@@ -26,7 +26,6 @@ from tollhouse.safety.classifier import HEADS
 from tollhouse.safety.embedding import LAYERS, joint_score, readings
 from tollhouse.safety.embedding_vectors import Embedder, Windows
 from tollhouse.safety.figures import average_precision, recall_at_fpr, threshold_at_fpr
-from tollhouse.safety.text import folding_table
 
 STRENGTH = 0.1
 """The regression's C."""
@@ -37,7 +36,6 @@ AT_MOST = 700
 WINDOWS = 4
 """Windows that are learned from of one text; of held-out texts all are judged."""
 CHUNK = 1_000
-FOLDING = folding_table()
 
 
 class Vectors(NamedTuple):
@@ -89,7 +87,7 @@ def chunk(embedder: Embedder, rows: Rows, cache: Path, places: np.ndarray) -> Ve
 
 def windows_of(embedder: Embedder, text: str, *, held_out: bool) -> Windows:
     """What is learned from: a text's first windows. What is judged: all that the gateway would judge."""
-    plain, *others = readings(text, FOLDING)
+    plain, *others = readings(text)
     if not held_out:
         return embedder.windows(plain)[:WINDOWS]
     return [window for part in (plain, *others) for window in embedder.windows(part)]
@@ -215,7 +213,7 @@ def main() -> None:
     seen = np.flatnonzero(rows.held_out & (rows.sources != CROSS_VALIDATED))
     first, both = np.zeros_like(alone), np.zeros_like(alone)
     first[seen] = scores_of(
-        classifier((options.out / "weights.npz").read_bytes()), [rows.texts[place] for place in seen]
+        classifier((options.out / "weights.bin").read_bytes()), [rows.texts[place] for place in seen]
     )
     both[seen] = combined(first[seen], alone[seen])
     benign = both[benign_rows(rows)]

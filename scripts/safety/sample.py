@@ -1,10 +1,10 @@
 """The sample that a test re-checks the shipped weights on: held-out rows as bucket numbers and labels, no texts.
 
-Called by ``train.py``. A bucket is one of 131,072 that words and five-letter pieces fall into by a hash; what a text
-says cannot be read back from its buckets, but what the classifier says of it can be computed again.
+Called by ``train.py``. A bucket is what words, letters of them and pairs of them fall into by a hash; what a text says
+cannot be read back from its buckets, but what the classifier says of it can be computed again.
 """
 
-from itertools import pairwise
+import json
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,10 @@ _LONGEST = 600
 def write(file: Path, rows: Rows, weights: Weights) -> dict[str, Any]:
     """Writes the sample, and says what the weights say of it."""
     places = _chosen(rows)
-    hits = student.counted([rows.texts[place] for place in places])
-    counts = hits.data.astype(np.uint8)
-    labels = rows.labels[places].astype(np.int8)
-    with file.open("wb") as out:
-        np.savez_compressed(out, buckets=hits.indices, counts=counts, ends=hits.indptr, labels=labels)
+    texts = [buckets.tolist() for buckets in student.buckets_of_texts([rows.texts[place] for place in places])]
+    labels = rows.labels[places].tolist()
+    lines = [json.dumps({"labels": each, "buckets": text}) for each, text in zip(labels, texts, strict=True)]
+    file.write_text("\n".join(lines) + "\n")
     return measured(file, weights)
 
 
@@ -47,12 +46,9 @@ def _chosen(rows: Rows) -> np.ndarray:
 
 def measured(file: Path, weights: Weights) -> dict[str, Any]:
     """The figures of a sample."""
-    with np.load(file, allow_pickle=False) as arrays:
-        buckets, counts, ends, labels = (arrays[name] for name in ("buckets", "counts", "ends", "labels"))
-    sums = np.array(
-        [weights.sums_of(np.repeat(buckets[start:end], counts[start:end])) for start, end in pairwise(ends)]
-    )
-    logits = weights.logits(sums)
+    sample = [json.loads(line) for line in file.read_text().splitlines()]
+    labels = np.array([each["labels"] for each in sample])
+    logits = np.array([weights.logits(sum([weights.rows[bucket] for bucket in each["buckets"]])) for each in sample])
     found = {}
     for place, head in enumerate(HEADS):
         known = labels[:, place] >= 0

@@ -9,11 +9,10 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.linear_model import LogisticRegression
 
-from tollhouse.safety.features import BITS, BLANK_TAIL, NO_WORD, features
-from tollhouse.safety.text import START, folded, folding_table
+from tollhouse.safety.features import BITS, NO_RUN, core_of, features
+from tollhouse.safety.text import seen, shipped_folding
+from tollhouse.safety.trail import WORD
 from tollhouse.safety.weights import LIMIT, PRIOR
-
-_LOWER = bytes(range(256)).lower()
 
 
 class Examples(NamedTuple):
@@ -34,15 +33,26 @@ class Head(NamedTuple):
 
 def counted(texts: list[str]) -> sp.csr_matrix:
     """One row per text: how often each bucket is hit."""
-    table = folding_table()
-    buckets = []
-    for text in texts:
-        found = features(BLANK_TAIL, folded(text, START, table)[0].translate(_LOWER) + b"  ", NO_WORD)
-        buckets.append(np.concatenate([found.grams, found.buckets.ravel()]).astype(np.int32))
+    buckets = buckets_of_texts(texts)
     ends = np.concatenate([[0], np.array([len(each) for each in buckets]).cumsum()])
     hits = sp.csr_matrix((np.ones(ends[-1], np.float32), np.concatenate(buckets), ends), (len(texts), 1 << BITS))
     hits.sum_duplicates()
     return hits
+
+
+def buckets_of_texts(texts: list[str]) -> list[np.ndarray]:
+    """Of each text all that is counted in it, as the runtime counts it."""
+    folding = shipped_folding()
+    found = []
+    for text in texts:
+        buckets, last = [], NO_RUN
+        for word in WORD.findall(seen(text)):
+            core = core_of(folding.of(word).encode("latin-1").lower())
+            of_word, _, first, following = features(core)
+            buckets += [*of_word, last ^ first]
+            last = following
+        found.append(np.array(buckets, np.int32))
+    return found
 
 
 def matrix(texts: list[str]) -> sp.csr_matrix:

@@ -20,10 +20,7 @@ from evaluate import chosen_thresholds, figures, scores_of
 from student import Examples, Head, balanced, fit
 from teacher import chances, embeddings, is_taught, words_and_pieces
 
-from tollhouse.safety.classifier import Classifier
-from tollhouse.safety.lexicon import shipped_lexicon
-from tollhouse.safety.stream import Model
-from tollhouse.safety.text import folding_table
+from tollhouse.safety.classifier import Classifier, model_of
 from tollhouse.safety.weights import HEADS, read_weights, weights_file
 
 STRENGTHS = {"jailbreak": 30.0}
@@ -151,14 +148,13 @@ def learned(from_: Lessons, head: int, moderated: np.ndarray) -> Head:
 
 def classifier(data: bytes) -> Classifier:
     """The classifier that a weights file makes."""
-    return Classifier(Model(read_weights(data), shipped_lexicon(), folding_table()))
+    return Classifier(model_of(data))
 
 
 def file_of(heads: list[Head], thresholds: np.ndarray) -> bytes:
     """The weights file of trained heads."""
-    table = np.stack([head.weights for head in heads], axis=1)
-    scales, biases = np.array([head.scale for head in heads]), np.array([head.bias for head in heads])
-    return weights_file(table, scales, biases, thresholds)
+    planes = [head.weights.tolist() for head in heads]
+    return weights_file(planes, [head.scale for head in heads], [head.bias for head in heads], thresholds.tolist())
 
 
 def main() -> None:
@@ -167,7 +163,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("--out", type=Path, default=Path("src/tollhouse/safety/data"))
     parser.add_argument("--card", type=Path, default=Path("src/tollhouse/docs/safety-model.md"))
-    parser.add_argument("--sample", type=Path, default=Path("tests/fixtures/safety_sample.npz"))
+    parser.add_argument("--sample", type=Path, default=Path("tests/fixtures/safety_sample.jsonl"))
     parser.add_argument("--cache", type=Path, default=Path(".cache/safety"))
     options = parser.parse_args()
     rows = read_rows(options.data)
@@ -185,7 +181,7 @@ def main() -> None:
     np.save(options.cache / "crossed.npy", crossed)
     data = file_of(shipped, chosen_thresholds(classifier(file_of(shipped, unset)), rows))
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "weights.npz").write_bytes(data)
+    (options.out / "weights.bin").write_bytes(data)
     found = figures(classifier(data), rows, moderated, crossed)
     found["sample"] = sample.write(options.sample, rows, read_weights(data))
     (options.out / "figures.json").write_text(json.dumps(found, indent=1) + "\n")

@@ -43,6 +43,9 @@ IMPURE_MODULES = {"asyncio", "socket", "time", "random", "os", "secrets", "threa
 CATCH_ALLS = {"web/front.py", "control/jobs.py", "stores/batches.py"}
 """The listener's, the job loop's, and the ledger writer's: it runs what others give it, and outlives their errors."""
 LOADERS = {"providers/__init__.py", "engines/loader.py"}
+SECOND_TIER = "safety/embedding"
+"""How the files of the second tier of safety begin, which alone may have what the extra ``[local]`` brings."""
+SECOND_TIER_LOADER = "safety/embedding_loader.py"
 
 
 def relative(path: Path) -> str:
@@ -144,6 +147,25 @@ def is_protocol(node: ast.AST) -> bool:
     return isinstance(node, ast.ClassDef) and any(
         isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases
     )
+
+
+def is_second_tier(name: str) -> bool:
+    """Whether a file of the package is part of the second tier, which is only loaded where a policy wants it."""
+    return name.startswith(SECOND_TIER) and name != SECOND_TIER_LOADER
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if not is_second_tier(relative(path))], ids=relative)
+def test_only_the_second_tier_needs_numpy(path: Path) -> None:
+    """No other module imports numpy, nor the second tier, so a plain installation needs neither."""
+    names: set[str] = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.partition(".")[0])
+    assert "numpy" not in names
+    tier = {module_name(other) for other in FILES if is_second_tier(relative(other))}
+    assert tier.isdisjoint(imports(path))
 
 
 @pytest.mark.parametrize("path", [*FILES, *TEST_FILES], ids=lambda path: path.relative_to(ROOT).as_posix())

@@ -1,5 +1,6 @@
 """``tollhouse doctor``: each reason why a model does not answer, told apart."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,13 @@ def test_every_target_of_an_alias_is_tried(tmp_path: Path, stage: Backstage) -> 
     assert "FAIL  dead/m at http://127.0.0.1:" in result.output
     assert "upstream_unreachable" in result.output
     assert "ok    stage/m" in result.output
+
+
+def test_what_the_second_tier_lacks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy that wants it in an installation without the extra: what is missing, and the command."""
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    result = run("doctor", "--config", settings(tmp_path, "[safety.policies.house]\nembedding = true\n"))
+    assert result.exit_code == 0
+    assert "MISS  local-embedding-v1: a policy wants it, but numpy is not installed" in result.output
+    assert 'fix: pip install "tollhouse[local]"' in result.output
+    assert "local-embedding-v1" not in run("doctor", "--config", settings(tmp_path)).output

@@ -19,12 +19,12 @@ from tollhouse.client import (
 
 FLAGGED = {
     "id": "modr-1",
-    "model": "local-ngram-v1",
+    "model": "local-words-v1",
     "results": [{"flagged": True, "content_filter_results": {"hate": {"filtered": True, "severity": "high"}}}],
 }
 LOW = {
     "id": "modr-2",
-    "model": "local-ngram-v1",
+    "model": "local-words-v1",
     "results": [{"flagged": False, "content_filter_results": {"hate": {"filtered": False, "severity": "low"}}}],
 }
 BLOCKED = {

@@ -49,7 +49,7 @@ console.log(JSON.stringify({
 def test_moderations_are_typed_as_openais(client: openai.OpenAI) -> None:
     """The SDK's types hold: one result for each text, thirteen categories, booleans and numbers."""
     page = client.moderations.create(input=["Hello.", ATTACK])
-    assert (page.id[:5], page.model) == ("modr-", "local-ngram-v1")
+    assert (page.id[:5], page.model) == ("modr-", "local-words-v1")
     assert [one.flagged for one in page.results] == [False, True]
     for one in page.results:
         assert type(one.categories.self_harm_intent) is type(one.categories.illicit) is bool

@@ -1,15 +1,18 @@
 """The shipped classifier: clean text is clean, each head knows its own, and verdicts say it."""
 
 from base64 import b64encode
+from math import exp
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.safety.classifier_kit import shipped
-from tollhouse.safety.classifier import CLEAN_READING, HEADS, NAME, Classifier, Reading
-from tollhouse.safety.weights import read_weights, weights_bytes, weights_file
+from tests.safety.classifier_kit import random_weights, shipped, vocabulary_of
+from tests.safety.naive import counted, logits_of, lower, placed
+from tollhouse.safety.classifier import CLEAN_READING, HEADS, NAME, Classifier, Reading, model_of, shipped_classifier
+from tollhouse.safety.stream import Model
+from tollhouse.safety.weights import weights_bytes
 from tollhouse.types.safety import CLEAN, HIGH, LOCAL, MEDIUM, SAFE
 
 CLASSIFIER = shipped()
@@ -99,14 +102,23 @@ def test_any_text_is_read() -> None:
         assert all(0 <= score <= 1 for score in CLASSIFIER.read(text).scores)
 
 
-def test_weights_are_under_a_megabyte_and_of_this_version() -> None:
-    """Weights of another shape are refused by name."""
-    data = weights_bytes()
-    assert len(data) < 1_000_000
-    weights = read_weights(data)
-    other = weights_file(weights.lanes[0][:8, None].astype("int16"), weights.scales, weights.biases, weights.scales)
-    with pytest.raises(ValueError, match="another version"):
-        read_weights(other)
+def test_the_shipped_classifier_is_of_the_shipped_file() -> None:
+    """There is one in a process, and it says what one made of the bytes of the file says."""
+    assert shipped_classifier() is shipped_classifier()
+    made = Classifier(model_of(weights_bytes()))
+    for text in HARMFUL.values():
+        assert made.read(text) == shipped_classifier().read(text)
+
+
+@pytest.mark.parametrize(
+    "text", [*CLEAN_TEXTS, *HARMFUL.values(), "a", "...", "Two words", "\u65e5\u672c, e\u0301t\u00e9"]
+)
+def test_what_is_read_is_what_was_counted_in_training(text: str) -> None:
+    """Of a text of one block: the logistic of the sum of all its buckets, as ``student.py`` counts them."""
+    words = [lower(word) for word, _ in placed(text)]
+    read = Classifier(Model(random_weights(), vocabulary_of(random_weights()))).read(text)
+    assert read.scores == pytest.approx([1 / (1 + exp(-logit)) for logit in logits_of(counted(words))])
+    assert read.spans == ((0, len(text)),) * len(HEADS)
 
 
 @pytest.mark.parametrize("thresholds", [(0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (2.0, 2.0, 2.0)])

@@ -26,8 +26,9 @@ from tollhouse.safety.embedding import (
     read_heads,
     readings,
 )
+from tollhouse.safety.embedding_loader import INSTALL
 from tollhouse.safety.embedding_vectors import Embedder
-from tollhouse.safety.embedding_weights import INSTALL, EmbeddingFilesError, find_folder
+from tollhouse.safety.embedding_weights import EmbeddingFilesError, find_folder
 from tollhouse.types.safety import CLEAN, HIGH, LOW, MEDIUM
 
 
@@ -112,15 +113,14 @@ def test_what_is_written_to_hide_is_embedded_in_plain(tiny: Tiny) -> None:
 
 def test_a_text_is_also_read_as_the_first_tier_reads_it() -> None:
     """Plain text has one reading; digits for letters, spaced letters and base64 add theirs; other scripts stay."""
-    folding = Classifier.load().model.folding
-    assert list(readings("A plain text, in two  parts.", folding)) == ["A plain text, in two  parts."]
-    assert "how to make noodles" in list(readings("how t0 m4ke n00dl3s", folding))
-    assert any("noodles" in text for text in readings("we like n o o d l e s", folding))
+    assert list(readings("A plain text, in two  parts.")) == ["A plain text, in two  parts."]
+    assert "how to make noodles" in list(readings("how t0 m4ke n00dl3s"))
+    assert any("noodles" in text for text in readings("we like n o o d l e s"))
     wrapped = base64.b64encode(b"how to make noodles at home").decode()
-    assert "how to make noodles at home" in " ".join(readings(f"read {wrapped} now", folding))
-    assert list(readings("日本 \u0441a\u0442", folding)) == ["日本 cat"]
-    assert list(readings("", folding)) == [""]
-    assert list(readings("\ud800", folding))
+    assert "how to make noodles at home" in " ".join(readings(f"read {wrapped} now"))
+    assert list(readings("日本 \u0441a\u0442")) == ["日本 cat"]
+    assert list(readings("")) == [""]
+    assert list(readings("\ud800"))
 
 
 def test_of_a_long_text_the_ends_and_the_worst_places_are_read() -> None:

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from tollhouse.safety import embedding_weights
+from tollhouse.safety.embedding_loader import INSTALL, PACKAGE
 from tollhouse.safety.embedding_weights import (
     DIGESTS,
-    INSTALL,
     LONGEST_HEADER_BYTES,
-    PACKAGE,
     TOKENIZER,
     WEIGHTS,
     EmbeddingFilesError,

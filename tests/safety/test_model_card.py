@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-from itertools import pairwise
+from operator import ge
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.safety.classifier_kit import shipped
@@ -15,7 +14,7 @@ from tollhouse.safety.weights import HEADS, weights_bytes
 
 DATA = Path(package).parent / "data"
 CARD = (Path(package).parents[1] / "docs" / "safety-model.md").read_text("utf-8")
-SAMPLE = Path(__file__).parents[1] / "fixtures" / "safety_sample.npz"
+SAMPLE = Path(__file__).parents[1] / "fixtures" / "safety_sample.jsonl"
 EVERYDAY = Path(__file__).parents[2] / "scripts" / "safety" / "everyday.txt"
 FIGURES = json.loads((DATA / "figures.json").read_text("utf-8"))
 
@@ -59,10 +58,11 @@ def test_everyday_texts_are_seldom_flagged() -> None:
     lines = [line for line in EVERYDAY.read_text("utf-8").splitlines() if line and not line.startswith("#")]
     assert everyday["texts"] == len(set(lines)) >= 150
     assert max(len(line.split()) for line in lines) <= 12
-    cuts = np.array(list(shipped().thresholds.values()))
-    scores = np.array([shipped().read(line).scores for line in lines])
-    levels = (scores[:, :, None] >= cuts).sum(axis=2).max(axis=1)
-    assert everyday["at_least"] == [round(float((levels >= least).mean()), 4) for least in (1, 2, 3)]
+    told = [shipped().read(line).scores for line in lines]
+    for place, share in enumerate(everyday["at_least"]):
+        cuts = [thresholds[place] for thresholds in shipped().thresholds.values()]
+        flagged = sum(any(map(ge, scores, cuts)) for scores in told)
+        assert share == round(flagged / len(lines), 4)
     assert all(share <= most for share, most in zip(everyday["at_least"], (0.14, 0.045, 0.015), strict=True))
     assert " | ".join(format(share, ".1%") for share in everyday["at_least"]) in CARD
 
@@ -80,16 +80,13 @@ def test_plain_lines_are_told_and_their_twins_less_often() -> None:
 @pytest.mark.parametrize("head", HEADS)
 def test_the_figures_of_the_sample_come_out_again(head: str) -> None:
     """Held-out rows, told as buckets, judged by the shipped weights: the committed figures to the last digit."""
-    with np.load(SAMPLE, allow_pickle=False) as arrays:
-        buckets, counts, ends, labels = (arrays[name] for name in ("buckets", "counts", "ends", "labels"))
-    weights = shipped().model.weights
-    texts = [np.repeat(buckets[start:end], counts[start:end]) for start, end in pairwise(ends)]
-    logits = weights.logits(np.array([weights.sums_of(text) for text in texts]))
-    place = HEADS.index(head)
-    known = labels[:, place] >= 0
-    truth, given = labels[known, place], logits[known, place]
+    weights, place = shipped().model.weights, HEADS.index(head)
+    rows = [json.loads(line) for line in SAMPLE.read_text("utf-8").splitlines()]
+    known = [row for row in rows if row["labels"][place] >= 0]
+    truth = [row["labels"][place] for row in known]
+    given = [weights.logits(sum(weights.rows[bucket] for bucket in row["buckets"]))[place] for row in known]
     assert FIGURES["sample"][head] == {
-        "rows": int(known.sum()),
+        "rows": len(known),
         "auprc": round(average_precision(truth, given), 3),
         "recall_at_5_percent": round(recall_at_fpr(truth, given, 0.05), 3),
     }

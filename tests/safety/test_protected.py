@@ -4,12 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.safety.test_blocklists import pieces_of
 from tollhouse.safety.licences import LICENCES, URLS
 from tollhouse.safety.lists import Lists
 from tollhouse.safety.policy import Policies
-from tollhouse.safety.protected import SHINGLE, Protected, read_protected
+from tollhouse.safety.protected import SHINGLE, Protected, Shingles, read_protected, shingles_of
 from tollhouse.settings.safety import Safety
 from tollhouse.settings.safety_files import ProtectedFile
 from tollhouse.types.safety import Finding
@@ -30,6 +32,9 @@ GPL = """# This program is free software: you can redistribute it and/or modify
 # it under the terms of the GNU General Public License as published by
 # the Free Software Foundation, either version 3 of the License, or
 # (at your option) any later version."""
+
+LEAST, MOST = -(1 << 63), (1 << 63) - 1
+NUMBERS = st.integers(LEAST, MOST) | st.sampled_from([LEAST, MOST, -1, 0, 1])
 
 
 def file(path: Path, text: str) -> ProtectedFile:
@@ -127,3 +132,20 @@ def test_nothing_is_found_by_chance(lists: Lists) -> None:
     """A hundred thousand other shingles are not taken for ours."""
     text = " ".join(f"word{number * 7919 % 100_003}" for number in range(100_000))
     assert not read(text, lists)
+
+
+@given(st.lists(NUMBERS, max_size=40), st.lists(NUMBERS, max_size=40))
+def test_every_number_is_found_and_no_other(held: list[int], asked: list[int]) -> None:
+    """The first place whose number is held, whatever the numbers are, of whichever sign; each is held once."""
+    index = Shingles([held, held[:5]])
+    assert len(index) == len(set(held))
+    assert index.find(asked) == next((place for place, number in enumerate(asked) if number in held), -1)
+    assert all(index.find([number]) == 0 for number in held)
+
+
+def test_shingles_are_the_words_in_a_row() -> None:
+    """One for each word that eleven others follow, equal where the words are."""
+    words = [f"w{number}" for number in range(SHINGLE + 2)]
+    assert [len(shingles_of(words[:count])) for count in (0, SHINGLE - 1, SHINGLE, SHINGLE + 2)] == [0, 0, 1, 3]
+    assert shingles_of(words)[1:] == shingles_of(words[1:])
+    assert len(set(shingles_of(words * 3))) == len(words)

@@ -91,3 +91,14 @@ def test_a_copy_goes_its_own_way() -> None:
     twin = unwrapper.twin()
     assert twin.take(letters[30:], last=True) == unwrapper.take(letters[30:], last=True)
     assert first
+
+
+def test_what_was_taken_is_counted() -> None:
+    """In bytes, of whatever kind."""
+    unwrapper = Unwrapper()
+    taken = 0
+    for piece in (b"", b"one ", b64encode(SAID.encode())[:30], b64encode(SAID.encode())[30:], b"\xff ", b"x" * 99):
+        unwrapper.take(piece, last=False)
+        taken += len(piece)
+        assert unwrapper.seen == taken
+    assert unwrapper.twin().seen == taken

@@ -1,61 +1,138 @@
-"""Windows: sums of one to eight blocks, in any portions; lanes that never run into each other."""
+"""Windows: of one block and of eight, each judged once, the first of the worst kept."""
 
-from itertools import pairwise
+from math import sqrt
+from typing import NamedTuple
 
-import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.safety.classifier_kit import random_classifier
-from tollhouse.safety.features import BLANK_TAIL, NO_WORD, features
-from tollhouse.safety.weights import BLOCK, HEADS, LANES, LIMIT, OFFSET, packed_lanes
-from tollhouse.safety.windows import NO_BLOCKS, PENALTIES, SIZES, windows
+from tollhouse.safety.weights import HEADS, LANES, OFFSET, PRIOR
+from tollhouse.safety.windows import LONG, PENALTY, Windows, Worst
+
+SCALES, BIASES = (0.01, 0.02, 0.03, 0.04, 0.05), (-2.0, -1.0, 0.0, 1.0, 2.0)
 
 
-@given(st.integers(1, 30), st.lists(st.integers(1, 30)))
-def test_windows_do_not_depend_on_how_blocks_come(count: int, cuts: list[int]) -> None:
-    """Block by block or at once: each window is the sum of its last blocks; a first block has but one."""
-    blocks = np.arange(count * LANES).reshape(count, LANES) ** 2
-    edges = sorted({0, count, *(cut for cut in cuts if cut < count)})
-    before, found = NO_BLOCKS, []
-    for start, end in pairwise(edges):
-        sums, before = windows(before, blocks[start:end])
-        found.append(np.broadcast_to(sums, (end - start, len(SIZES), LANES)))
-    expected = [[blocks[max(last - size + 1, 0) : last + 1].sum(axis=0) for size in SIZES] for last in range(count)]
-    assert np.array_equal(np.concatenate(found), np.array(expected))
+class Block(NamedTuple):
+    """What is found in a block."""
+
+    weights: tuple[int, ...]
+    """For each head the sum of its weights."""
+    hits: int
+
+    @property
+    def total(self) -> int:
+        """The same as one sum of rows."""
+        parts = [*(weight + OFFSET * self.hits for weight in self.weights), self.hits]
+        return sum(part << 32 * lane for lane, part in enumerate(parts))
 
 
-def test_a_shorter_window_has_to_be_clearer() -> None:
-    """Penalties rise as sizes fall, from none for the longest."""
-    penalties = PENALTIES.ravel().tolist()
-    assert list(SIZES) == sorted(SIZES, reverse=True)
-    assert penalties == sorted(penalties)
-    assert penalties[0] == 0
-    assert len(penalties) == len(SIZES)
+BLOCKS = st.lists(
+    st.builds(Block, st.tuples(*[st.integers(-9000, 9000)] * len(HEADS)), st.integers(5, 300)), min_size=1, max_size=20
+)
 
 
-@settings(deadline=None, max_examples=50)
-@given(st.binary(min_size=1, max_size=3 * BLOCK))
-def test_packed_sums_are_the_sums(piece: bytes) -> None:
-    """The lanes of each block are what adding the weights of its features one by one gives."""
-    weights = random_classifier().model.weights
-    found = features(BLANK_TAIL, piece.lower(), NO_WORD)
-    starts = np.arange(0, len(piece), BLOCK)
-    by_hand = np.zeros((len(starts), LANES), np.int64)
-    for place, bucket in enumerate(found.grams.tolist()):
-        by_hand[place // BLOCK] += weights.sums_of(np.array([bucket]))
-    for end, *buckets in zip(found.ends.tolist(), *found.buckets.tolist(), strict=True):
-        by_hand[end // BLOCK] += weights.sums_of(np.array(buckets))
-    assert np.array_equal(weights.sums(found, starts), by_hand)
+def judged(blocks: list[Block]) -> Worst:
+    """The worst of a text of these blocks."""
+    windows, worst = Windows([0]), Worst(SCALES, BIASES)
+    for block in blocks:
+        windows.add(block.total)
+        windows.judge(worst)
+    return worst
 
 
-def test_the_fullest_block_fits_in_its_lanes() -> None:
-    """Two features a byte, all of the greatest weight: no lane runs into the next, with the two blanks of an end."""
-    table = np.full((4, len(HEADS)), LIMIT, np.int16)
-    table[:, 1::2] = -LIMIT
-    most = 2 * (BLOCK + 2)
-    for lanes, part in zip(packed_lanes(table), (slice(0, 3), slice(3, 6)), strict=True):
-        total = int(lanes[0]) * most
-        read = [total >> shift & (1 << 21) - 1 for shift in (0, 21, 42)]
-        expected = [(LIMIT + OFFSET) * most, 0, (LIMIT + OFFSET) * most, 0, (LIMIT + OFFSET) * most, most]
-        assert read == expected[part]
+def logit(blocks: list[Block], head: int) -> float:
+    """What one window says."""
+    weight, count = sum(block.weights[head] for block in blocks), sum(block.hits for block in blocks)
+    return weight * SCALES[head] * (1 / sqrt(count + PRIOR)) + BIASES[head]
+
+
+def naive(blocks: list[Block], head: int) -> dict[tuple[int, int], float]:
+    """All windows of one and of `LONG` blocks, in the order in which they end."""
+    found: dict[tuple[int, int], float] = {}
+    for last in range(len(blocks)):
+        first = max(last - LONG + 1, 0)
+        found[first, last] = logit(blocks[first : last + 1], head)
+        found.setdefault((last, last), logit(blocks[last : last + 1], head) - PENALTY)
+    return found
+
+
+@settings(deadline=None, max_examples=40)
+@given(BLOCKS)
+def test_the_worst_is_that_of_all_windows(blocks: list[Block]) -> None:
+    """For each head the greatest logit of any window of one block or eight, and where that window is."""
+    worst = judged(blocks)
+    for head in range(len(HEADS)):
+        windows = naive(blocks, head)
+        assert worst.logits()[head] == pytest.approx(max(windows.values()))
+        assert windows[worst.places[head]] == pytest.approx(max(windows.values()))
+
+
+@settings(deadline=None, max_examples=40)
+@given(BLOCKS, st.integers(2, 4))
+def test_of_equals_the_first_is_kept(blocks: list[Block], times: int) -> None:
+    """What repeats is found where it stands first."""
+    blocks = blocks[:1] * LONG + blocks
+    once = judged(blocks)
+    assert judged(blocks[:LONG] * times).places == judged(blocks[:LONG]).places
+    for head in range(len(HEADS)):
+        best = max(naive(blocks, head).values())
+        first = next(place for place, told in naive(blocks, head).items() if told > best - 1e-9)
+        assert once.places[head] <= first or naive(blocks, head)[once.places[head]] >= best - 1e-9
+        assert once.places[head][1] <= first[1]
+
+
+def test_a_single_block_is_judged_without_penalty_where_it_is_the_text() -> None:
+    """A text of one block is its own long window; a later block has to say it more clearly than eight."""
+    loud, silent = Block((500,) * 5, 20), Block((0,) * 5, 20)
+    assert judged([loud]).logits()[2] == pytest.approx(logit([loud], 2))
+    later = judged([silent] * 9 + [loud])
+    assert later.logits()[2] == pytest.approx(max(logit([loud], 2) - PENALTY, logit([silent] * 7 + [loud], 2)))
+    assert later.places[2] == (9, 9) if logit([loud], 2) - PENALTY > logit([silent] * 7 + [loud], 2) else (2, 9)
+    assert PENALTY > 0
+
+
+def test_the_long_window_is_of_eight_blocks() -> None:
+    """What stands nine blocks back counts no more."""
+    loud, silent = Block((9000,) * 5, 20), Block((0,) * 5, 20)
+    worst = Worst(SCALES, BIASES)
+    windows = Windows([0])
+    for block in [loud] + [silent] * LONG:
+        windows.add(block.total)
+    windows.judge(worst)
+    assert worst.logits() == pytest.approx(BIASES)
+    assert worst.places == [(1, LONG)] * len(HEADS)
+    assert len(windows) == LONG + 1
+
+
+def test_nothing_is_worse_than_nothing() -> None:
+    """Before the first block every logit is below all others; then it is what that block says, however little."""
+    worst = Worst(SCALES, BIASES)
+    assert worst.logits() == [float("-inf")] * len(HEADS)
+    assert judged([Block((-9000,) * 5, 5)]).logits() == pytest.approx(
+        [logit([Block((-9000,) * 5, 5)], head) for head in range(len(HEADS))]
+    )
+    assert len(HEADS) + 1 == LANES
+
+
+@settings(deadline=None, max_examples=40)
+@given(BLOCKS, BLOCKS)
+def test_copies_go_their_own_way(blocks: list[Block], more: list[Block]) -> None:
+    """What a twin sees, the first does not; and without its last block a text is as before that came."""
+    windows, worst = Windows([0]), Worst(SCALES, BIASES)
+    for block in blocks:
+        windows.add(block.total)
+        windows.judge(worst)
+    said = (worst.logits().copy(), worst.places.copy())
+    twin, its_worst, shorter = windows.twin(), worst.twin(), windows.without_last()
+    for block in more:
+        twin.add(block.total)
+        twin.judge(its_worst)
+    assert (worst.logits(), worst.places) == said
+    assert (len(twin), len(windows), len(shorter)) == (len(blocks) + len(more), len(blocks), len(blocks) - 1)
+    together = judged(blocks + more)
+    assert (its_worst.logits(), its_worst.places) == (together.logits(), together.places)
+    again = worst.twin()
+    shorter.add(blocks[-1].total)
+    shorter.judge(again)
+    assert (again.logits(), again.places) == said

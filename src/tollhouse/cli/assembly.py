@@ -1,7 +1,7 @@
 """From settings to a gateway that can start: engines, discovery, the first snapshot, the parts of `App`."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from tollhouse.app import Parts, TokenMeter
@@ -13,6 +13,7 @@ from tollhouse.control.reload import Reloader
 from tollhouse.discovery import discover
 from tollhouse.engines.embedded import Engines, start_engines
 from tollhouse.loopback import Finding
+from tollhouse.safety.embedding_loader import NAME, missing
 from tollhouse.snapshot import Embedded, Live, Snapshot, build
 from tollhouse.telemetry.log import Log
 from tollhouse.telemetry.metrics import Metrics
@@ -26,7 +27,7 @@ class Assembler:
         self._environ = environ
         self._engines = engines
         self.report: tuple[Finding, ...] = ()
-        """What the last discovery found, and the engines."""
+        """What the last discovery found, the engines, and the second tier of safety."""
 
     @classmethod
     async def start(cls, settings: Settings, catalogue: Catalogue, environ: Mapping[str, str]) -> "Assembler":
@@ -38,7 +39,7 @@ class Assembler:
         engines = self._engines
         found = await discover(settings, self._catalogue, self._environ)
         inside = (Finding(name, "found" if runs else "missing", why) for name, runs, why in engines.lines)
-        self.report = (*found.report, *inside)
+        self.report = (*found.report, *inside, *_second_tier(settings))
         aliased = replace(settings, aliases={**engines.aliases, **settings.aliases})
         embedded = tuple(Embedded(host.offer, host.connector, host.relays) for host in engines.hosts)
         return await asyncio.to_thread(
@@ -48,6 +49,16 @@ class Assembler:
     def close(self) -> None:
         """Stops the engines."""
         self._engines.close()
+
+
+def _second_tier(settings: Settings) -> Iterator[Finding]:
+    """How the second local tier of safety stands, where a policy wants it."""
+    if any(policy.keys.embedding for policy in settings.safety.policies.values()):
+        parts = missing()
+        for part, command in parts.items():
+            yield Finding(NAME, "missing", f"a policy wants it, but {part} is not installed", command)
+        if not parts:
+            yield Finding(NAME, "found", "the second tier, loaded by the first text that a policy wants it for")
 
 
 def make_parts(assembler: Assembler, snapshot: Snapshot, home: Home, read: Callable[[], Settings]) -> Parts:

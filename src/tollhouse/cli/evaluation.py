@@ -5,14 +5,14 @@ labels are known and none is; its score is the highest of the harms'.
 """
 
 from collections.abc import Callable, Sequence
+from math import ceil
 
-import numpy as np
 from msgspec import Struct
 
 from tollhouse.cli.labelled import Row
 from tollhouse.safety import figures
 from tollhouse.safety.classifier import HEADS, Classifier
-from tollhouse.safety.figures import Confusion, Numbers
+from tollhouse.safety.figures import Confusion
 from tollhouse.types.safety import HARMS, SEVERITIES
 
 ANY = "any"
@@ -53,54 +53,56 @@ def evaluate(
     progress: Callable[[float], None] = lambda _: None,
 ) -> list[Figures]:
     """The figures of every category of which labels are known; ``progress`` is told the share that was read."""
-    scores = np.zeros((len(rows), len(HEADS)))
-    for at, row in enumerate(rows):
-        scores[at] = classifier.read(row.text).scores
-        progress((at + 1) / len(rows))
+    scores: list[tuple[float, ...]] = []
+    for row in rows:
+        scores.append(classifier.read(row.text).scores)
+        progress(len(scores) / len(rows))
     found = []
     for head, name in enumerate(HEADS):
-        known = [at for at, row in enumerate(rows) if name in row.labels]
-        labels = np.array([rows[at].labels[name] for at in known])
+        known = [(row.labels[name], given[head]) for row, given in zip(rows, scores, strict=True) if name in row.labels]
         if known:
-            found.append(_figures(name, labels, scores[known, head], rates, classifier.thresholds[name]))
-    harms = [at for at, row in enumerate(rows) if not row.labels.keys().isdisjoint(HARMS)]
+            found.append(_figures(name, known, rates, classifier.thresholds[name]))
+    columns = [HEADS.index(name) for name in HARMS]
+    harms = [
+        (max(row.labels.get(name, 0) for name in HARMS), max(given[column] for column in columns))
+        for row, given in zip(rows, scores, strict=True)
+        if not row.labels.keys().isdisjoint(HARMS)
+    ]
     if harms:
-        labels = np.array([max(rows[at].labels.get(name, 0) for name in HARMS) for at in harms])
-        columns = [HEADS.index(name) for name in HARMS]
-        found.append(_figures(ANY, labels, scores[harms][:, columns].max(axis=1), rates, ()))
+        found.append(_figures(ANY, harms, rates, ()))
     return found
 
 
 def _figures(
-    name: str, labels: Numbers, scores: Numbers, rates: Sequence[float], thresholds: tuple[float, ...]
+    name: str, known: Sequence[tuple[int, float]], rates: Sequence[float], thresholds: tuple[float, ...]
 ) -> Figures:
-    negatives = scores[labels == 0]
+    labels, scores = zip(*known, strict=True)
+    negatives = [score for label, score in known if not label]
     best_f1, best_threshold = figures.best_f1(labels, scores)
     at_rates = [
         AtRate(rate, figures.threshold_at_fpr(negatives, rate), figures.recall_at_fpr(labels, scores, rate))
         for rate in rates
     ]
-    levels = zip(SEVERITIES[1:], thresholds, strict=False)
     return Figures(
         name,
         len(labels),
-        int(labels.sum()),
+        sum(labels),
         figures.average_precision(labels, scores),
         figures.roc_area(labels, scores),
         best_f1,
         best_threshold,
         tuple(at_rates),
-        {level: (threshold, figures.confusion(labels, scores, threshold)) for level, threshold in levels},
+        dict(zip(SEVERITIES[1:], figures.threshold_sweep(labels, scores, thresholds), strict=False)),
         _curve(labels, scores),
     )
 
 
-def _curve(labels: Numbers, scores: Numbers) -> tuple[tuple[float, float], ...]:
+def _curve(labels: Sequence[int], scores: Sequence[float]) -> tuple[tuple[float, float], ...]:
     """Precision at each hundredth of recall that there is."""
-    positives = np.sort(scores[labels == 1])[::-1]
-    ranks = np.unique(np.ceil(np.linspace(0, len(positives), _STEPS + 1)[1:]).astype(int)) - 1
-    thresholds = [float(positives[rank]) for rank in ranks if 0 <= rank < len(positives)]
-    swept = figures.threshold_sweep(labels, scores, thresholds)
+    positives = sorted((score for label, score in zip(labels, scores, strict=True) if label), reverse=True)
+    share = len(positives) / _STEPS
+    ranks = sorted({min(ceil(step * share), len(positives)) for step in range(1, _STEPS + 1)} - {0})
+    swept = figures.threshold_sweep(labels, scores, [positives[rank - 1] for rank in ranks])
     return tuple((found.recall, found.precision) for _, found in swept)
 
 

@@ -21,7 +21,7 @@ from tollhouse.cli.tables import plain, show_facts, show_rows
 from tollhouse.config import Settings
 from tollhouse.safety.beside import with_listed
 from tollhouse.safety.classifier import HEADS, Classifier, Reading
-from tollhouse.safety.embedding import NAME as EMBEDDING
+from tollhouse.safety.embedding_loader import NAME as EMBEDDING
 from tollhouse.safety.lists import Lists
 from tollhouse.safety.policy import Decision, Policies, Policy
 from tollhouse.types.safety import COMPLETION, HARMS, PROMPT, SEVERITIES, Verdict, joined

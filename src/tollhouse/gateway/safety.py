@@ -14,15 +14,17 @@ from tollhouse.gateway.judging import Judges
 from tollhouse.gateway.second_tier import SecondTier
 from tollhouse.gateway.verdicts import Verdicts
 from tollhouse.safety.beside import is_listing, with_listed
-from tollhouse.safety.classifier import Classifier, Reader, Reading, shipped_classifier
+from tollhouse.safety.classifier import Classifier, Reader, shipped_classifier
 from tollhouse.safety.lists import ListReader, Lists
 from tollhouse.safety.policy import Policy
 from tollhouse.telemetry.metrics import Metrics
 from tollhouse.types.safety import CLEAN, Finding, Verdict, joined, without
 
 T = TypeVar("T")
-_OFF_LOOP_CHARS: Final = 64 * 1024
-"""Texts that are longer are judged on another thread: at 60 us for 1,000 characters the loop would stand still."""
+_OFF_LOOP_CHARS: Final = 16 * 1024
+"""Texts that are longer are judged on another thread: at 0.1 ms for 1,000 characters, and several times that of words
+that nobody has used before, the loop would stand still.
+"""
 _HUGE_CHARS: Final = 1024 * 1024
 """What is longer takes seconds, and has a thread of its own: whoever sends much waits for others who do."""
 _CHARS_PER_TEXT: Final = 512
@@ -149,14 +151,15 @@ class _Listener:
 
     def peek(self) -> Verdict:
         listed = self._lists.peek() if self._lists is not None else ()
-        return _with_listed(self._verdict(self._reader.peek()), listed)
+        return _with_listed(self._verdict(self._reader.twin()), listed)
 
     def finish(self) -> Verdict:
         listed = self._lists.finish() if self._lists is not None else ()
-        return _with_listed(self._verdict(self._reader.finish()), listed)
+        return _with_listed(self._verdict(self._reader), listed)
 
-    def _verdict(self, reading: Reading) -> Verdict:
-        return without(self._classifier.verdict(reading), "jailbreak")
+    def _verdict(self, reader: Reader) -> Verdict:
+        reader.end()
+        return without(self._classifier.found(reader), "jailbreak")
 
 
 def _with_listed(verdict: Verdict, listed: tuple[Finding, ...]) -> Verdict:

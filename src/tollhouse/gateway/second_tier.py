@@ -1,7 +1,7 @@
 """The second local tier (`safety.embedding`) for those policies that want it: on a thread of its own, loaded once.
 
 `gateway.safety` and `gateway.watch` ask it. It takes up to a tenth of a second of a core for each page of text, so what
-waits for it is bounded: beyond that, and where its files are missing, it has failed, and the first tier's word stands.
+waits for it is bounded: beyond that, and where it cannot be loaded, it has failed, and the first tier's word stands.
 """
 
 import asyncio
@@ -10,8 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tollhouse.gateway.verdicts import Verdicts
 from tollhouse.safety.classifier import Classifier
-from tollhouse.safety.embedding import NAME, EmbeddingTier
-from tollhouse.safety.embedding_weights import EmbeddingFilesError
+from tollhouse.safety.embedding_loader import NAME, SecondTierError, load_tier
 from tollhouse.types.safety import CLEAN, HARMS, LOCAL, Verdict, joined, without
 
 _MOST_WAITING = 64
@@ -51,7 +50,7 @@ class SecondTier:
         if self._verdicts is None:
             try:
                 self._verdicts = self._load()
-            except EmbeddingFilesError as error:
+            except SecondTierError as error:
                 self._problem = str(error)
                 self.alert(self._problem)
                 return None
@@ -63,7 +62,7 @@ class SecondTier:
 
     def _load(self) -> Verdicts:
         classifier = self._classifier
-        tier = EmbeddingTier.load(None, classifier)
+        tier = load_tier(classifier)
         return Verdicts(lambda text: tier.verdict(tier.combine(classifier.read(text), text)), _MOST_REMEMBERED)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The local classifier: says in a tenth of a millisecond how likely a text is to be harmful, with nothing but numpy.
+"""The local classifier: says in a tenth of a millisecond how likely a text is to be harmful, with nothing but Python.
 
 Called by `gateway.safety`, `gateway.moderations` and the command line. It is always the same for the same text, never
 raises, and never takes more than time in proportion to the text. How good it is, and what it must not be used for, is
@@ -9,21 +9,22 @@ from functools import cache
 from math import inf, log
 from typing import Self
 
-from msgspec import Struct
 from msgspec.structs import force_setattr
 
 from tollhouse.safety.lexicon import STRONG, shipped_lexicon
 from tollhouse.safety.stream import CLEAN_READING, Model, Reader, Reading
-from tollhouse.safety.text import folding_table
+from tollhouse.safety.text import shipped_folding
+from tollhouse.safety.vocabulary import Vocabulary
 from tollhouse.safety.weights import HEADS, read_weights, weights_bytes
 from tollhouse.types.safety import CLEAN, HARMS, HIGH, LOCAL, SAFE, Finding, Verdict
+from tollhouse.types.values import Value
 
 __all__ = ["CLEAN_READING", "HEADS", "NAME", "Classifier", "Reader", "Reading"]
 
-NAME = "local-ngram-v1"
+NAME = "local-words-v1"
 
 
-class Classifier(Struct, frozen=True):
+class Classifier(Value, frozen=True):
     """Weights, a list of swear words, and what follows from them."""
 
     model: Model
@@ -37,7 +38,7 @@ class Classifier(Struct, frozen=True):
     @classmethod
     def load(cls) -> Self:
         """The classifier that ships in the package. To be loaded once, at the start: it takes some 20 ms."""
-        return cls(Model(read_weights(weights_bytes()), shipped_lexicon(), folding_table()))
+        return cls(model_of(weights_bytes()))
 
     @property
     def thresholds(self) -> dict[str, tuple[float, float, float]]:
@@ -45,10 +46,14 @@ class Classifier(Struct, frozen=True):
         return self.model.weights.thresholds
 
     def judge(self, text: str) -> Verdict:
-        """The `verdict` on a text that is `read`: of one in which nothing is found, without asking where."""
+        """The verdict on a text."""
         reader = Reader(self.model)
         reader.end(text)
-        return CLEAN if reader.stays_below(self.least, STRONG) else self.verdict(reader.reading())
+        return self.found(reader)
+
+    def found(self, reader: Reader) -> Verdict:
+        """The `verdict` on what a reader has read: where nothing is found, without asking where."""
+        return CLEAN if reader.stays_below(self.least, STRONG) else self.verdict(reader.reading(self.least))
 
     def read(self, text: str) -> Reading:
         """What the worst windows of a text say."""
@@ -77,6 +82,12 @@ class Classifier(Struct, frozen=True):
         if head not in HARMS and level < HIGH:
             level = SAFE
         return Finding(head, level, LOCAL, score, start, end)
+
+
+def model_of(data: bytes) -> Model:
+    """What a file of weights, and the lists that ship in the package, make."""
+    weights = read_weights(data)
+    return Model(weights, Vocabulary(weights, shipped_lexicon(), shipped_folding()))
 
 
 @cache

@@ -22,14 +22,14 @@ from typing import NamedTuple, Self
 from msgspec.structs import replace
 
 from tollhouse.safety.classifier import HEADS, Classifier, Reading
+from tollhouse.safety.embedding_loader import NAME
 from tollhouse.safety.embedding_vectors import Embedder
 from tollhouse.safety.embedding_weights import EmbeddingFilesError, FloatArray, read_tensors
-from tollhouse.safety.text import START, Bytes, Places, folded
+from tollhouse.safety.text import shipped_folding
 from tollhouse.safety.unwrap import Unwrapper
-from tollhouse.safety.views import VIEWS, kinds
+from tollhouse.safety.views import ENOUGH_LEET, from_leet, from_spaced, is_spaced, leet_marks
 from tollhouse.types.safety import Verdict
 
-NAME = "local-embedding-v1"
 LAYERS = (2, 4, 6)
 """Whose means the heads see: the last knows what a text is about, the earlier ones still know its words."""
 SHARE = 0.4
@@ -89,8 +89,7 @@ class EmbeddingTier:
 
     def combine(self, reading: Reading, text: str) -> Reading:
         """The first tier's reading of a text, its scores joined with this tier's."""
-        folding = self._combined.model.folding
-        logits = self._worst([part for excerpt in excerpts(text, reading.spans) for part in readings(excerpt, folding)])
+        logits = self._worst([part for excerpt in excerpts(text, reading.spans) for part in readings(excerpt)])
         return replace(reading, scores=tuple(map(joint_score, reading.scores, logits)))
 
     def verdict(self, reading: Reading) -> Verdict:
@@ -120,28 +119,24 @@ def excerpts(text: str, spans: Iterable[Span]) -> list[str]:
     return [text[place : place + EXCERPT] for place in places]
 
 
-def readings(text: str, folding: Bytes) -> Iterator[str]:
+def readings(text: str) -> Iterator[str]:
     """A text in plain letters, and as the first tier's views and its decoder have it, where it is written so."""
-    plain, places = folded(text, START, folding)
-    yield _in_letters(text, plain, places)
+    yield text if text.isascii() else "".join(map(_plainest, text))
+    plain = shipped_folding().of(text).encode("latin-1")
     lower = plain.lower()
-    told = kinds(lower)
-    for view in VIEWS:
-        if view.found_in(told):
-            yield view.read(lower)[0].decode("latin-1")
+    if leet_marks(lower) >= ENOUGH_LEET:
+        yield from_leet(lower).decode("latin-1")
+    if is_spaced(lower):
+        yield from_spaced(lower).decode("latin-1")
     hidden = Unwrapper().take(plain, last=True)
     if hidden:
         yield hidden
 
 
-def _in_letters(text: str, plain: bytes, places: Places | None) -> str:
-    """Folded bytes as text: letters that have no plain form are taken from the text itself."""
-    if plain.isascii():
-        return plain.decode("ascii")
-    return "".join(
-        chr(byte) if byte < 0x80 else text[place if places is None else places[place]]
-        for place, byte in enumerate(plain)
-    )
+def _plainest(character: str) -> str:
+    """The plain letters of a character, or itself where there are none."""
+    plain = shipped_folding().of(character)
+    return plain if plain.isascii() else character
 
 
 def heads_bytes() -> bytes:

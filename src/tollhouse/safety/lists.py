@@ -31,7 +31,7 @@ class Lists:
     __slots__ = ("_indexes", "_licences", "_looks_beside", "_settings", "protected")
 
     def __init__(self, settings: Safety, previous: "Lists | None" = None) -> None:
-        """Reads the protected files, unless ``previous`` has them: a second or so for each 10 MB."""
+        """Reads the protected files, unless ``previous`` has them: two seconds or so for each 10 MB."""
         self._settings = settings
         self._indexes: dict[tuple[tuple[str, ...], tuple[str, ...]], Index] = {}
         self._licences = licence_index() if settings.licences else _NO_INDEX

@@ -50,7 +50,7 @@ _FOLDING = _Folding()
 
 @cache
 def _lookalikes() -> bytes:
-    return folding_table().tobytes()
+    return folding_table()
 
 
 def fold(text: str) -> str:

@@ -1,19 +1,18 @@
-"""What a text becomes before it is judged: one byte for each character that counts. Pure; called by `safety.stream`.
+"""What a text becomes before it is judged: one character of one byte for each that counts. Pure; called by `features`.
 
 Folding undoes what is done to hide words: look-alike letters of other scripts, full-width and mathematical letters and
-accents become plain letters, invisible characters go, tag characters (U+E0000, which models read and people do not see)
-become what they stand for, and of a run of blanks two stay. Case is kept, because base64 needs it.
+accents become plain letters, invisible characters go, and tag characters (U+E0000, which models read and people do not
+see) become what they stand for. Case is kept, because base64 needs it.
 
-The rule it keeps: each character is folded by itself, from a table made once by ``scripts/safety/folding.py``, with no
-look at its neighbours but for blanks. So a text may be fed in any pieces, no character ever expands, and the answer
-does not depend on the Unicode version of the Python that runs.
+The rule it keeps: each character is folded by itself, from a table made once by ``scripts/safety/folding.py``. So a
+text may be fed in any pieces, no character ever expands, and the answer does not depend on the Unicode version of the
+Python that runs.
 """
 
+import re
+from functools import cache
 from importlib.resources import files
-from io import BytesIO
-
-import numpy as np
-from numpy.typing import NDArray
+from zlib import decompress
 
 BLANK = 32
 GONE = 0
@@ -24,58 +23,70 @@ TAGS_AT = 0x1FD00
 BEYOND = 0x1FFFF
 """Where it keeps every other character above U+1FFFF."""
 _TAGS_FIRST, _TAGS_END = 0xE0000, 0xE0200
-
-_ASCII = bytes(BLANK if code < BLANK or code == 0x7F else code for code in range(256))
-_RUN = b" " * 3
-START = b"  "
-"""What stands before the first piece: blanks that a text begins with are dropped."""
-
-Bytes = NDArray[np.uint8]
-Places = NDArray[np.intp]
+_FIRST_TAG, _LAST_TAG = 0xE0020, 0xE007E
+_PLAIN = 0x80
+_FOREIGN = re.compile(r"[^\x00-\x7f]+")
+_HIGH = re.compile("[\U00010000-\U0010ffff]")
+_GONE = re.compile(rb"\0+")
 
 
-def folding_table() -> Bytes:
+class Folding(dict[int, str | None]):
+    """What `str.translate` is to make of each character: looked up in the table once, then known."""
+
+    def __init__(self, table: bytes) -> None:
+        """``table``: the byte of every character, `TABLE_SIZE` of them, `GONE` for those that are dropped."""
+        super().__init__()
+        self._table = table
+
+    def __missing__(self, code: int) -> str | None:
+        """Looks a character up."""
+        if code < _PLAIN:
+            return chr(code)
+        if code >= TAGS_AT and not _TAGS_FIRST <= code < _TAGS_END:
+            return chr(self._table[BEYOND])
+        byte = self._table[code if code < TAGS_AT else code - _TAGS_FIRST + TAGS_AT]
+        found = self[code] = None if byte == GONE else chr(byte)
+        return found
+
+    def of(self, text: str) -> str:
+        """The text in characters below U+0100: itself if it is plain ASCII."""
+        return text if text.isascii() else text.translate(self)
+
+
+def folding_table() -> bytes:
     """The byte of every character: `TABLE_SIZE` of them, `GONE` for those that are dropped."""
-    packed = files("tollhouse.safety").joinpath("data/folding.npz").read_bytes()
-    with np.load(BytesIO(packed), allow_pickle=False) as arrays:
-        table: Bytes = arrays["table"]
-    return table
+    return decompress(files("tollhouse.safety").joinpath("data/folding.bin").read_bytes())
 
 
-def folded(text: str, before: bytes, table: Bytes) -> tuple[bytes, Places | None]:
-    """The bytes of a piece of text, and the place in the piece that each comes from: None where none was dropped.
-
-    ``before`` is the last two bytes of the piece before, as `last_two` has them.
-    """
-    if text.isascii():
-        plain = text.encode().translate(_ASCII)
-        if _RUN not in before + plain:
-            return plain, None
-        return _without_runs(np.frombuffer(plain, np.uint8), None, before)
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-    looked_up = table[_in_table(codes)]
-    places = np.flatnonzero(looked_up)
-    kept = looked_up[places]
-    if _RUN in before + kept.tobytes():
-        return _without_runs(kept, places, before)
-    return kept.tobytes(), places
+@cache
+def shipped_folding() -> Folding:
+    """The folding that ships in the package: one for the process, for what it has looked up stays true."""
+    return Folding(folding_table())
 
 
-def last_two(before: bytes, piece: bytes) -> bytes:
-    """What the next piece needs to know of the blanks before it."""
-    return (before + piece)[-2:]
+def seen(text: str) -> str:
+    """A text without the characters that nobody sees, and with tags as what they stand for: itself if it has none."""
+    if text.isascii() or _hidden().isdisjoint("".join(_FOREIGN.findall(text))):
+        return text
+    return _low_hidden().sub("", _HIGH.sub(_plain_tag, text))
 
 
-def _in_table(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    if int(codes.max()) < TABLE_SIZE:
-        return codes
-    tags = (codes >= _TAGS_FIRST) & (codes < _TAGS_END)
-    moved = np.where(tags, codes - np.uint32(_TAGS_FIRST - TAGS_AT), np.uint32(BEYOND))
-    within: NDArray[np.uint32] = np.where(codes < TABLE_SIZE, codes, moved)
-    return within
+def _plain_tag(high: re.Match[str]) -> str:
+    code = ord(high[0])
+    if _FIRST_TAG <= code <= _LAST_TAG:
+        return chr(code - _TAGS_FIRST)
+    return "" if high[0] in _hidden() else high[0]
 
 
-def _without_runs(piece: Bytes, places: Places | None, before: bytes) -> tuple[bytes, Places]:
-    blank = np.frombuffer(before + piece.tobytes(), np.uint8) == BLANK
-    keep = np.flatnonzero(~(blank[2:] & blank[1:-1] & blank[:-2]))
-    return piece[keep].tobytes(), keep if places is None else places[keep]
+@cache
+def _low_hidden() -> re.Pattern[str]:
+    """Characters below U+10000 that are not seen: a pattern of these alone is a quick one."""
+    runs = _GONE.finditer(folding_table()[: 1 << 16])
+    return re.compile(f"[{''.join(f'{chr(run.start())}-{chr(run.end() - 1)}' for run in runs)}]+")
+
+
+@cache
+def _hidden() -> frozenset[str]:
+    """Every character that is not seen, tags among them."""
+    runs = (range(*run.span()) for run in _GONE.finditer(folding_table()[:TAGS_AT]))
+    return frozenset(map(chr, (*(code for run in runs for code in run), *range(_TAGS_FIRST, _TAGS_END))))

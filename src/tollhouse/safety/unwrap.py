@@ -36,6 +36,11 @@ class Unwrapper:
         self._decoded = 0
         self._runs: list[tuple[int, int]] = []
 
+    @property
+    def seen(self) -> int:
+        """How many bytes were taken."""
+        return self._place
+
     def twin(self) -> "Unwrapper":
         """A copy that goes its own way."""
         other = copy(self)

@@ -1,17 +1,11 @@
 """Other ways to read a block: with digits as the letters they look like, or without the gaps between single letters.
 
-Called by `safety.stream`. Each view is taken only of blocks in which a cheap look says that somebody writes so; all
-looks are at most `REACH` bytes back from the block and none beyond its end, so they do not depend on how a text came.
+Called by `safety.vocabulary`, which marks the words that look so, and by `safety.stream`, which reads a block with
+enough such words in these ways too.
 """
 
-from collections.abc import Callable
+import re
 
-import numpy as np
-from msgspec import Struct
-from numpy.typing import NDArray
-
-REACH = 40
-"""How far before a block a look goes."""
 _STANDS_FOR_LETTERS = b"0134578@$!|+"
 _LEET = bytes.maketrans(_STANDS_FOR_LETTERS, b"oieastbasilt")
 _FIRST_FOREIGN = 0x90
@@ -22,44 +16,40 @@ _KINDS = bytes(
         *(ord(" " if code < _FIRST_FOREIGN else "a") for code in range(0x80, 0x100)),
     ]
 )
-_AMONG_LETTERS, _ENOUGH_LEET = b"a1a", 2
-_SINGLES = b" a a a a "
-_LETTER = ord("a")
-
-Kept = NDArray[np.bool_]
-
-
-class View(Struct, frozen=True):
-    """One way to read."""
-
-    found_in: Callable[[bytes], bool]
-    """Whether a block, told as kinds, is written so. What is true of a part is true of the whole."""
-    read: Callable[[bytes], tuple[bytes, Kept | None]]
-    """How lower-case bytes are read, and which of them are still there: None if all."""
+_AMONG_LETTERS = b"a1a"
+ENOUGH_LEET, ENOUGH_SINGLES = 2, 2
+"""Marks that a block must have to be read so."""
+_PAIR = b"aa"
+_LETTER, _OTHER = rb"[a-z\x90-\xff]", rb"[^a-z\x90-\xff]"
+_ALONE = b"(?<!" + _LETTER + b")(" + _LETTER + b")"
+_NEXT_ALONE = _LETTER + b"(?!" + _LETTER + b")"
+_SINGLES = re.compile(_ALONE + b"(?:" + _OTHER + _NEXT_ALONE + b"){3}")
+_GAP = re.compile(_ALONE + _OTHER + b"(?=" + _NEXT_ALONE + b")")
 
 
-def kinds(lower: bytes) -> bytes:
-    """For each byte ``a`` for a letter, ``1`` for what may stand for one, a blank for anything else."""
-    return lower.translate(_KINDS)
+def leet_marks(lower: bytes) -> int:
+    """How often in a folded word something that may stand for a letter has one on both sides."""
+    return lower.translate(_KINDS).count(_AMONG_LETTERS)
 
 
-def _is_leet(told: bytes) -> bool:
-    return told.count(_AMONG_LETTERS) >= _ENOUGH_LEET
+def single_marks(lower: bytes) -> int:
+    """How many letters stand alone in a folded word that has no others, but for those that are English words."""
+    told = lower.translate(_KINDS)
+    if _PAIR in told:
+        return 0
+    return told.count(b"a") - sum(map(lower.count, (b"a", b"i")))
 
 
-def _from_leet(lower: bytes) -> tuple[bytes, None]:
-    return lower.translate(_LEET), None
+def from_leet(lower: bytes) -> bytes:
+    """A folded text with digits and signs as letters."""
+    return lower.translate(_LEET)
 
 
-def _is_spaced(told: bytes) -> bool:
-    return _SINGLES in told
+def is_spaced(lower: bytes) -> bool:
+    """Whether four letters in a row of a folded text stand alone."""
+    return _SINGLES.search(lower) is not None
 
 
-def _from_spaced(lower: bytes) -> tuple[bytes, Kept]:
-    letter = np.frombuffer(kinds(lower), np.uint8) == _LETTER
-    keep = np.ones(len(lower), np.bool_)
-    keep[2:] = letter[2:] | ~letter[1:-1] | letter[:-2]
-    return np.frombuffer(lower, np.uint8)[keep].tobytes(), keep
-
-
-VIEWS = (View(_is_leet, _from_leet), View(_is_spaced, _from_spaced))
+def from_spaced(lower: bytes) -> bytes:
+    """A folded text without the gaps between single letters."""
+    return _GAP.sub(rb"\1", lower)

@@ -1,115 +1,138 @@
-"""The trained weights: how they are kept on disk, and how the sum of a block's features is made of them.
+"""The trained weights: how they are kept on disk, and what a sum of them says.
 
-Called by `safety.classifier` (which loads them) and `safety.stream` (which sums). The rules it keeps: sums are of whole
-numbers, so that no order and no cut changes them; and the file is numpy's own, loaded without pickle.
+Called by `safety.vocabulary` (which sums what a word holds) and `safety.stream` (which sums words). The rule it keeps:
+sums are of whole numbers, so that no order and no cut changes them.
 
 ## Theory of operation
 
-A weight is a whole number of twelve bits. Three of them share one 64-bit number, in lanes of 21 bits, so one addition
-adds three heads; the sixth lane holds a 1, which counts the features. To keep lanes from borrowing of each other,
-weights are moved up by `OFFSET`, and the sums are moved back once per window. A block of `BLOCK` bytes ends in at most
-two features per byte, which is what 21 bits hold.
+What a bucket says is one whole number, a row: `LANES` lanes of 32 bits, one for the weight of each head and one that
+holds a 1, which counts the features. So one addition adds all heads. To keep lanes from borrowing of each other,
+weights are moved up by `OFFSET`, and the sums are moved back once per window. Lanes of 16 bits above these count what a
+word is conspicuous for. No lane overflows in the largest window: eight blocks of `BLOCK` words of 64 letters.
 """
 
+import json
+import sys
+from array import array
+from collections.abc import Sequence
 from importlib.resources import files
-from io import BytesIO
+from math import sqrt
+from struct import Struct as Layout
+from zlib import compress, decompress
+from zlib import error as zlib_error
 
-import numpy as np
-from msgspec import Struct
-from numpy.typing import NDArray
-
-from tollhouse.safety.features import BITS, Features
+from tollhouse.safety.features import BITS
+from tollhouse.safety.lexicon import NONE
+from tollhouse.types.values import Value
 
 HEADS = ("hate", "self_harm", "sexual", "violence", "jailbreak")
-BLOCK = 128
-"""Folded bytes in a block."""
+BLOCK = 24
+"""Words in a block."""
 PRIOR = 32
 """Features of no weight that every text has beside its own: a few words are little evidence, whatever they are."""
 LIMIT = 2000
 """The greatest weight, and minus it the least."""
 OFFSET = LIMIT
-LANES = 6
-_LANE_BITS, _PER_NUMBER = 21, 3
-_SHIFTS = np.array([[0, _LANE_BITS, 2 * _LANE_BITS]], np.uint64)
-_LANE_MASK = np.uint64((1 << _LANE_BITS) - 1)
 _COUNT = len(HEADS)
+LANES = _COUNT + 1
+_LANE_BYTES, _MARK_BITS = 4, 16
+_ROW_BYTES = LANES * _LANE_BYTES
+LEET, SINGLE, _MILD, _STRONG, _SEVERE, PAIR = (1 << 8 * _ROW_BYTES + _MARK_BITS * place for place in range(6))
+"""What is added to a row for one mark: a digit among letters, a letter that stands alone, two runs of letters that may
+be a swear word.
+"""
+SWEARING = (0, _MILD, _STRONG, _SEVERE)
+"""The same for a swear word, by its level."""
+_OTHER = "these weights are of another version of the classifier"
+_LANES, _MARKS = Layout(f"<{LANES}I12x"), Layout(f"<{_ROW_BYTES}x6H")
 
-Packed = NDArray[np.uint64]
-Sums = NDArray[np.int64]
-Numbers = NDArray[np.float64]
 
-
-class Weights(Struct, frozen=True):
+class Weights(Value, frozen=True):
     """What was trained, ready to be summed."""
 
-    lanes: tuple[Packed, Packed]
-    """For each bucket, the weights of three heads in one number, twice."""
-    scales: Numbers
+    rows: list[int]
+    """For each bucket, its weights."""
+    scales: tuple[float, ...]
     """For each head, what a weight of 1 adds to the logit, but for the root of the number of features and `PRIOR`."""
-    biases: Numbers
+    biases: tuple[float, ...]
     """For each head, the logit of nothing."""
     thresholds: dict[str, tuple[float, float, float]]
     """For each head, the probabilities from which it is low, medium and high."""
 
-    def sums(self, found: Features, starts: NDArray[np.intp]) -> Sums:
-        """For each block, given where they start in the piece: the sum of each head's lane, and the count."""
-        packed = np.empty((2, len(starts)), np.uint64)
-        for place, lanes in enumerate(self.lanes):
-            in_bytes = lanes[found.grams]
-            if len(found.ends):
-                words = lanes[found.buckets]
-                in_bytes[found.ends] += words[0] + words[1]
-            np.add.reduceat(in_bytes, starts, out=packed[place])
-        return _unpacked(packed)
-
-    def sums_of(self, buckets: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The summed lanes of a text that is told as its buckets, as one row of a window."""
-        row: Sums = _unpacked(np.array([lanes[buckets].sum(keepdims=True) for lanes in self.lanes]))[0]
-        return row
-
-    def logits(self, windows: Sums) -> Numbers:
-        """For each window, given its summed lanes in the last axis: the logit of each head."""
-        counts = windows[..., _COUNT:]
-        logits: Numbers = (windows[..., :_COUNT] - counts * OFFSET) * self.scales
-        logits /= np.sqrt(counts + PRIOR)
-        logits += self.biases
-        return logits
+    def logits(self, total: int) -> tuple[float, ...]:
+        """For each head the logit of a text, given the sum of its rows."""
+        *sums, count = lanes(total)
+        share, nothing = 1 / sqrt(count + PRIOR), count * OFFSET
+        told = zip(sums, self.scales, self.biases, strict=True)
+        return tuple([(lane - nothing) * scale * share + bias for lane, scale, bias in told])
 
 
-def _unpacked(packed: Packed) -> Sums:
-    lanes = (packed.T[:, :, None] >> _SHIFTS) & _LANE_MASK
-    return lanes.reshape(-1, LANES).view(np.int64)
+def lanes(total: int) -> tuple[int, ...]:
+    """For each head the sum of its lane, and how many features there are."""
+    return _LANES.unpack(total.to_bytes(_LANES.size, "little"))
 
 
-def packed_lanes(weights: NDArray[np.int16]) -> tuple[Packed, Packed]:
-    """The lanes of a table of one row per bucket and one weight per head, none beyond `LIMIT`."""
-    lanes = np.ones((len(weights), LANES), np.uint64)
-    lanes[:, :_COUNT] = (weights.astype(np.int64) + OFFSET).astype(np.uint64)
-    first, second = (
-        (lanes[:, start : start + _PER_NUMBER] << _SHIFTS).sum(axis=1, dtype=np.uint64) for start in (0, _PER_NUMBER)
-    )
-    return first, second
+def marks(total: int) -> tuple[int, ...]:
+    """How many marks of each kind a sum has."""
+    return _MARKS.unpack(total.to_bytes(_MARKS.size, "little"))
 
 
-def weights_file(table: NDArray[np.int16], scales: Numbers, biases: Numbers, thresholds: Numbers) -> bytes:
+def level_of(swearing: Sequence[int]) -> int:
+    """The level of the worst swear word, given how many marks there are of mild, strong and severe ones."""
+    return max((level for level, count in enumerate(swearing, 1) if count), default=NONE)
+
+
+def rows_of(planes: Sequence[bytes]) -> list[int]:
+    """The rows of a table that is told as the weights of each head, moved up, in two bytes each."""
+    raw = bytearray(_ROW_BYTES << BITS)
+    for head, plane in enumerate(planes):
+        raw[_LANE_BYTES * head :: _ROW_BYTES] = plane[::2]
+        raw[_LANE_BYTES * head + 1 :: _ROW_BYTES] = plane[1::2]
+    raw[_LANE_BYTES * _COUNT :: _ROW_BYTES] = b"\1" * (1 << BITS)
+    return [int.from_bytes(raw[start : start + _ROW_BYTES], "little") for start in range(0, len(raw), _ROW_BYTES)]
+
+
+def weights_file(
+    planes: list[list[int]], scales: list[float], biases: list[float], thresholds: list[list[float]]
+) -> bytes:
     """The file that `read_weights` reads: the same bytes for the same numbers."""
-    out = BytesIO()
-    np.savez_compressed(out, weights=table, scales=scales, biases=biases, thresholds=thresholds)
-    return out.getvalue()
+    head = json.dumps({"bits": BITS, "heads": HEADS, "scales": scales, "biases": biases, "thresholds": thresholds})
+    return compress(head.encode() + b"\n" + b"".join(map(plane_of, planes)), 9)
+
+
+def plane_of(weights: Sequence[int]) -> bytes:
+    """The weights of one head as a file has them: moved up, in two bytes each."""
+    return b"".join([(weight + OFFSET).to_bytes(2, "little") for weight in weights])
 
 
 def weights_bytes() -> bytes:
     """The shipped file."""
-    return files("tollhouse.safety").joinpath("data/weights.npz").read_bytes()
+    return files("tollhouse.safety").joinpath("data/weights.bin").read_bytes()
 
 
 def read_weights(data: bytes) -> Weights:
     """The weights in a file of that kind. ``ValueError`` for one that does not fit this code."""
-    with np.load(BytesIO(data), allow_pickle=False) as arrays:
-        table, scales, biases, cuts = (arrays[name] for name in ("weights", "scales", "biases", "thresholds"))
-    if table.shape != (1 << BITS, _COUNT) or cuts.shape != (_COUNT, 3) or np.abs(table).max() > LIMIT:
-        raise ValueError("these weights are of another version of the classifier")
-    thresholds = {
-        head: (float(low), float(mid), float(high)) for head, (low, mid, high) in zip(HEADS, cuts, strict=True)
-    }
-    return Weights(packed_lanes(table), scales, biases, thresholds)
+    try:
+        head, _, body = decompress(data).partition(b"\n")
+        told = json.loads(head)
+        kind = told["bits"], tuple(told["heads"])
+        scales, biases = (tuple(map(float, told[name])) for name in ("scales", "biases"))
+        thresholds = {
+            name: (float(low), float(mid), float(high))
+            for name, (low, mid, high) in zip(HEADS, told["thresholds"], strict=True)
+        }
+    except (zlib_error, KeyError, TypeError, ValueError) as error:
+        raise ValueError(_OTHER) from error
+    size = 2 << BITS
+    planes = [body[start : start + size] for start in range(0, len(body), size)]
+    is_whole = kind == (BITS, HEADS) and len(scales) == len(biases) == _COUNT and len(body) == size * _COUNT
+    if not is_whole or max(map(_greatest, planes)) > LIMIT + OFFSET:
+        raise ValueError(_OTHER)
+    return Weights(rows_of(planes), scales, biases, thresholds)
+
+
+def _greatest(plane: bytes) -> int:
+    numbers = array("H", plane)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return max(numbers)

