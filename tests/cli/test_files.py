@@ -150,7 +150,7 @@ def test_a_folder_that_cannot_be_is_a_plain_error(tmp_path: Path, command: list[
 
 
 def test_one_folder_serves_one_server(tmp_path: Path) -> None:
-    """A second one is refused while the first holds it, and not after."""
+    """I16: a second one is refused while the first holds it, and not after, so no two replicas share an account."""
     held = lock_home(tmp_path)
     with pytest.raises(click.ClickException, match="Another Tollhouse"):
         lock_home(tmp_path)

@@ -1,4 +1,4 @@
-"""A real gateway, killed with SIGKILL under real load (F80, F82, I17): ten times here, 200 in ``scripts/crash``."""
+"""A real gateway, killed with SIGKILL under real load (F80, F82, I17, I18): ten times here, 200 in `scripts/crash`."""
 
 from pathlib import Path
 

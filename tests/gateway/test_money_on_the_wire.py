@@ -92,7 +92,7 @@ async def test_replies_tell_what_is_left() -> None:
 
 async def test_duplicates_run_once() -> None:
     """Of fifty requests of one name, sent at once while the host is slow, one reaches the host and is charged; the
-    others are told to wait, and then get the same bytes (F74).
+    others are told to wait, and then get the same bytes (F74, F75).
     """
     slow = asyncio.Event()
     async with till([Await(slow), Send(completion())]) as (door, up):

@@ -112,7 +112,7 @@ async def test_what_changes_nothing_does_not_count(same: dict[str, Any]) -> None
 
 @pytest.mark.parametrize(("scope", "asked"), [("key", 2), ("org", 1)])
 async def test_answers_belong_to_their_tenant(scope: str, asked: int) -> None:
-    """Another key of the organisation gets them where they are the organisation's; no other organisation ever does."""
+    """I27: another key of the organisation gets them where they are the organisation's; no other organisation ever."""
     replay = f'{BOTH}scope = "{scope}"\n'
     async with ChaosUpstream(*different("one", "two", "three")) as up, opened(kept(up, replay=replay)) as door:
         office = door.app.parts.books.office
