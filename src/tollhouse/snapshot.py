@@ -26,6 +26,7 @@ from tollhouse.safety.policy import Policies
 from tollhouse.settings.urls import is_loopback
 from tollhouse.types.calls import Host, Target
 from tollhouse.types.wire import Connector
+from tollhouse.upstream.dial import verifying_tls
 from tollhouse.upstream.origin import Origin, Proxy
 from tollhouse.upstream.pool import Pool, PoolLimits
 from tollhouse.upstream.signing import SIGNERS, SignedConnector
@@ -198,7 +199,6 @@ def _trust(ca_file: str) -> tuple[str, ssl.SSLContext | None]:
     if not ca_file:
         return "", None
     digest = hashlib.sha256(Path(ca_file).read_bytes()).hexdigest()  # first: of a file that changes now, the older
-    context = ssl.create_default_context()
+    context = verifying_tls()
     context.load_verify_locations(ca_file)
-    context.set_alpn_protocols(["http/1.1"])
     return digest, context

@@ -34,7 +34,15 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r]")
 @functools.cache
 def default_tls() -> ssl.SSLContext:
     """The verifying context that every pool shares unless it is given one."""
+    return verifying_tls()
+
+
+def verifying_tls() -> ssl.SSLContext:
+    """A context that checks certificates and names. Python leaves the least version to how it was built, and Debian's
+    leaves it to the machine's OpenSSL: it is said here.
+    """
     context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context
 
