@@ -70,9 +70,7 @@ HOSTILE: Mapping[str, Callable[[int], str]] = MappingProxyType(
         "a mark on every letter": lambda size: "e\u0301" * (size // 2),
         "base64 of prose": lambda size: b64encode(prose(size).encode()).decode()[:size],
         "base64 of bytes": lambda size: b64encode(bytes(range(256)) * (size // 256 + 1)).decode()[:size],
-        "words nobody has used": lambda size: " ".join(f"{place * 7919 % 999983:x}q" for place in range(size // 6))[
-            :size
-        ],
+        "words nobody has used": lambda size: " ".join(f"{place * 7919:x}q" for place in range(size // 5))[:size],
         "short runs of base64": lambda size: ((b64encode(prose(18).encode()).decode() + " ") * (size // 25 + 1))[:size],
         "alternating scripts": lambda size: "a\u0431" * (size // 2),
         "deep expansions (U+FDFA)": lambda size: "\ufdfa" * size,

@@ -11,7 +11,6 @@ text may be folded in any pieces. A word is a run of letters and digits; a chara
 import re
 import unicodedata
 from bisect import bisect_right
-from functools import cache
 
 from msgspec import Struct
 
@@ -39,18 +38,13 @@ class _Folding(dict[int, str]):
         plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", chr(code)).casefold())
         found = "".join(c for c in plain if unicodedata.category(c) not in _DROPPED)
         if len(found) == 1 and not found.isascii() and code < TABLE_SIZE:
-            like = chr(_lookalikes()[code]).lower()
+            like = chr(folding_table()[code]).lower()
             found = like if "a" <= like <= "z" else found
         self[code] = found
         return found
 
 
 _FOLDING = _Folding()
-
-
-@cache
-def _lookalikes() -> bytes:
-    return folding_table()
 
 
 def fold(text: str) -> str:

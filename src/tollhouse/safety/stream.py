@@ -68,7 +68,7 @@ class Reader:
     """One text, being read."""
 
     __slots__ = (
-        *("_before", "_changed", "_fed", "_hidden", "_marked", "_marks", "_model", "_open", "_origins", "_pending"),
+        *("_before", "_changed", "_fed", "_hidden", "_model", "_open", "_origins", "_pending"),
         *("_plain", "_profanity", "_seen", "_shown", "_shown_at", "_trail", "_unwrapper", "_views", "_vocabulary"),
         *("_waiting", "_worst"),
     )
@@ -88,8 +88,6 @@ class Reader:
         self._plain = Windows([0])
         self._views: list[Windows | None] = [None, None]
         self._changed = [0, 0]
-        self._marks = (0, 0)
-        self._marked = -1
         self._worst = Worst(model.weights.scales, model.weights.biases)
         self._profanity = NONE
         self._unwrapper = Unwrapper() if unwrap else None
@@ -153,7 +151,6 @@ class Reader:
         twin._pending, twin._before = self._pending.copy(), self._before
         twin._plain, twin._changed = self._plain.twin(), self._changed.copy()
         twin._views = [view.twin() if view is not None else None for view in self._views]
-        twin._marks, twin._marked = self._marks, self._marked
         twin._worst, twin._profanity = self._worst.twin(), self._profanity
         twin._unwrapper = self._unwrapper.twin() if self._unwrapper is not None else None
         twin._shown, twin._shown_at = self._shown, self._shown_at.copy()
@@ -219,11 +216,15 @@ class Reader:
 
     def _read(self, known: list[Known]) -> None:
         """Reads whole blocks, or the rest of the text."""
-        rows, firsts, lasts = zip(*known, strict=True)
-        pairs = tuple(map(self._vocabulary.pairs.__getitem__, map(xor, (self._before, *lasts), firsts)))
-        self._before = lasts[-1]
+        rows, pairs = self._rows_of(known, self._before)
+        self._before = known[-1][2]
         for start in range(0, len(known), BLOCK):
             self._note(sum(rows[start : start + BLOCK]) + sum(pairs[start : start + BLOCK]))
+
+    def _rows_of(self, known: list[Known], before: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The rows of some words, and of each of them with the word before it."""
+        rows, firsts, lasts = zip(*known, strict=True)
+        return rows, tuple(map(self._vocabulary.pairs.__getitem__, map(xor, (before, *lasts), firsts)))
 
     def _note(self, total: int) -> None:
         """The next block."""
@@ -243,8 +244,7 @@ class Reader:
         """At a block that has marks, and at the end of the one before it: what is hidden may begin there."""
         leet, singles, *swearing, pairs = marks(total)
         self._profanity = max(self._profanity, level_of(swearing))
-        leet_before, singles_before = self._marks if self._marked == number - 1 else (0, 0)
-        self._marks, self._marked = (leet, singles), number
+        leet_before, singles_before, *_ = marks(self._plain.block(number - 1) if number else 0)
         is_leet, is_single = leet + leet_before >= ENOUGH_LEET, singles + singles_before >= ENOUGH_SINGLES
         if not pairs and not is_leet and not is_single:
             return
@@ -264,8 +264,7 @@ class Reader:
         words = [word[at : at + LONGEST] for word in lower.split(b" ") for at in range(0, len(word), LONGEST)]
         if not words:
             return
-        rows, firsts, lasts = zip(*self._vocabulary.known_cores(words), strict=True)
-        pairs = map(self._vocabulary.pairs.__getitem__, map(xor, (NO_RUN, *lasts), firsts))
+        rows, pairs = self._rows_of(self._vocabulary.known_cores(words), NO_RUN)
         total = sum(rows) + sum(pairs)
         _, _, *swearing, told_pairs = marks(total)
         self._profanity = max(self._profanity, level_of(swearing))

@@ -1,4 +1,4 @@
-"""What a text becomes before it is judged: one character of one byte for each that counts. Pure; called by `features`.
+"""What a text becomes before it is judged: one character of one byte for each that counts. Called by `vocabulary`.
 
 Folding undoes what is done to hide words: look-alike letters of other scripts, full-width and mathematical letters and
 accents become plain letters, invisible characters go, and tag characters (U+E0000, which models read and people do not
@@ -23,7 +23,6 @@ TAGS_AT = 0x1FD00
 BEYOND = 0x1FFFF
 """Where it keeps every other character above U+1FFFF."""
 _TAGS_FIRST, _TAGS_END = 0xE0000, 0xE0200
-_FIRST_TAG, _LAST_TAG = 0xE0020, 0xE007E
 _PLAIN = 0x80
 _FOREIGN = re.compile(r"[^\x00-\x7f]+")
 _HIGH = re.compile("[\U00010000-\U0010ffff]")
@@ -53,6 +52,7 @@ class Folding(dict[int, str | None]):
         return text if text.isascii() else text.translate(self)
 
 
+@cache
 def folding_table() -> bytes:
     """The byte of every character: `TABLE_SIZE` of them, `GONE` for those that are dropped."""
     return decompress(files("tollhouse.safety").joinpath("data/folding.bin").read_bytes())
@@ -68,14 +68,11 @@ def seen(text: str) -> str:
     """A text without the characters that nobody sees, and with tags as what they stand for: itself if it has none."""
     if text.isascii() or _hidden().isdisjoint("".join(_FOREIGN.findall(text))):
         return text
-    return _low_hidden().sub("", _HIGH.sub(_plain_tag, text))
+    return _low_hidden().sub("", _HIGH.sub(_high_as_seen, text))
 
 
-def _plain_tag(high: re.Match[str]) -> str:
-    code = ord(high[0])
-    if _FIRST_TAG <= code <= _LAST_TAG:
-        return chr(code - _TAGS_FIRST)
-    return "" if high[0] in _hidden() else high[0]
+def _high_as_seen(high: re.Match[str]) -> str:
+    return shipped_folding().of(high[0]) if high[0] in _hidden() else high[0]
 
 
 @cache

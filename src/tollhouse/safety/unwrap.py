@@ -1,9 +1,9 @@
 """Base64 in a text: finds it and decodes it as the text comes, so that what it says is judged too.
 
-Called by `safety.stream` with the folded bytes of whole blocks; gives the decoded text, piece by piece. A run of
-`LEAST` letters of the alphabet is decoded if its first 18 bytes are plain text, and up to the first byte that is not.
-The rules it keeps: what comes out does not depend on how the text was cut, every letter is decoded once, and no more
-than `LEAST` letters are kept.
+Called by `safety.stream` with the folded bytes of texts that have long words; gives the decoded text, piece by piece. A
+run of `LEAST` letters of the alphabet is decoded if its first 18 bytes are plain text, and up to the first byte that is
+not. The rules it keeps: what comes out does not depend on how the text was cut, every letter is decoded once, and no
+more than `LEAST` letters are kept.
 """
 
 import re

@@ -61,15 +61,20 @@ class Weights(Value, frozen=True):
 
     def logits(self, total: int) -> tuple[float, ...]:
         """For each head the logit of a text, given the sum of its rows."""
-        *sums, count = lanes(total)
-        share, nothing = 1 / sqrt(count + PRIOR), count * OFFSET
-        told = zip(sums, self.scales, self.biases, strict=True)
-        return tuple([(lane - nothing) * scale * share + bias for lane, scale, bias in told])
+        told = zip(levels(total), self.scales, self.biases, strict=True)
+        return tuple([level * scale + bias for level, scale, bias in told])
 
 
 def lanes(total: int) -> tuple[int, ...]:
     """For each head the sum of its lane, and how many features there are."""
     return _LANES.unpack(total.to_bytes(_LANES.size, "little"))
+
+
+def levels(total: int) -> list[float]:
+    """For each head what its lane says, whatever the number of features: scaled and moved, it is the logit."""
+    *sums, count = lanes(total)
+    share, nothing = 1 / sqrt(count + PRIOR), count * OFFSET
+    return [(lane - nothing) * share for lane in sums]
 
 
 def marks(total: int) -> tuple[int, ...]:

@@ -6,10 +6,9 @@ too, so it has to say it more clearly. Both end with every block, from the first
 soon as it is full. Called by `safety.stream`.
 """
 
-from math import sqrt
 from typing import Final
 
-from tollhouse.safety.weights import OFFSET, PRIOR, lanes
+from tollhouse.safety.weights import levels
 
 LONG: Final = 8
 """Blocks in the long window."""
@@ -43,15 +42,11 @@ class Worst:
 
     def see(self, total: int, first: int, last: int, *, is_short: bool) -> None:
         """One window, as the sum of its rows. Levels are compared before they are scaled: most windows are no news."""
-        *sums, count = lanes(total)
-        share, nothing = 1 / sqrt(count + PRIOR), count * OFFSET
-        levels = self._levels
-        for head, lane in enumerate(sums):
-            level = (lane - nothing) * share
-            if is_short:
-                level -= self._penalties[head]
-            if level > levels[head]:
-                levels[head] = level
+        worst = self._levels
+        for head, level in enumerate(levels(total)):
+            told = level - self._penalties[head] if is_short else level
+            if told > worst[head]:
+                worst[head] = told
                 self.places[head] = (first, last)
 
 
@@ -71,6 +66,10 @@ class Windows:
     def twin(self) -> "Windows":
         """A copy that goes its own way."""
         return Windows(self._sums.copy())
+
+    def block(self, number: int) -> int:
+        """The sum of the rows of one block."""
+        return self._sums[number + 1] - self._sums[number]
 
     def without_last(self) -> "Windows":
         """A copy without the last block."""

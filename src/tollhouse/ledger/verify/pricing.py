@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator
 from fractions import Fraction
 from math import ceil
+from operator import itemgetter
 from typing import Any
 
 from tollhouse.ledger.verify.report import Check, Finding
@@ -119,7 +120,7 @@ class Pricing(Part):
 def exact_nusd(price: dict[str, Any], tokens: dict[str, int], images: int) -> Fraction:
     """The price of a usage, unrounded. Reasoning tokens are among those of the output, and priced by their own rate."""
     rates, prompt = price["rates"], sum(tokens[name] for name in _PROMPT)
-    for tier in sorted(price["tiers"], key=_above):
+    for tier in sorted(price["tiers"], key=itemgetter("above_tokens")):
         if prompt > tier["above_tokens"]:
             rates = tier["rates"]
     reasoning = min(tokens["reasoning"], tokens["output"])
@@ -140,11 +141,6 @@ def _rates(number: int, price: dict[str, Any]) -> Iterator[tuple[int, ...]]:
     for (above, rates), (below, _) in zip(steps, [*steps[1:], (_FOREVER, [])], strict=True):
         small = max(rates) <= _SMALL_RATE and flat[0] <= _SMALL_IMAGE and flat[1] <= _SMALL_REQUEST
         yield (number, above, below, *rates, *flat, int(small))
-
-
-def _above(tier: dict[str, Any]) -> int:
-    above: int = tier["above_tokens"]
-    return above
 
 
 def _listed(rates: dict[str, int]) -> list[int]:
